@@ -1,0 +1,51 @@
+"""The `orderflow` command: wiring of the verbs, and the one place that turns an error into a line and an exit code."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from ops.errors import OrderflowError
+
+app = typer.Typer(
+    name="orderflow",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"orderflow {version('orderflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def orderflow(
+    _version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """An order pipeline for Apache Kafka that loses no order and no cent.
+
+    Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments.
+    """
+
+
+def main() -> None:
+    try:
+        app()
+    except OrderflowError as error:
+        typer.echo(f"orderflow: {error}", err=True)
+        for cause in _causes(error):
+            typer.echo(f"  because: {cause}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _causes(error: BaseException) -> list[str]:
+    causes = []
+    while (cause := error.__cause__) is not None:
+        causes.append(f"{type(cause).__name__}: {cause}")
+        error = cause
+    return causes

@@ -1,0 +1,1 @@
+"""Real Kafka, PostgreSQL and registry on this machine, from PyPI packages alone."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the Order Database, its projectors and the queries over it."""

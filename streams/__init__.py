@@ -1,0 +1,1 @@
+"""The engine: from declarations to Kafka. Knows nothing of orders."""
