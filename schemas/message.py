@@ -1,7 +1,7 @@
 """The base of every message: its fields, and the facts of the contract about it."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -87,8 +87,9 @@ class Message(Record):
         producers: tuple[Service, ...] = (),
         consumers: tuple[Service, ...] = (),
         answer: type[Record] | None = None,
+        **kwargs: Any,  # noqa: ANN401 (pydantic's signature)
     ) -> None:
-        super().__pydantic_init_subclass__()
+        super().__pydantic_init_subclass__(**kwargs)
         if "kind" in vars(cls):  # Command, Event and Query are kinds, not messages
             return
         if key is not None and key not in cls.model_fields:

@@ -4,7 +4,7 @@ Python objects for uuid and datetime would double the cost of a record (docs/dec
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema
@@ -58,6 +58,5 @@ class Symbols(StrEnum):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema = handler(source)
-        schema["strict"] = False  # Avro gives the symbol's name; everything else in a message stays strict
-        return schema
+        # Avro gives the symbol's name, not the member; everything else in a message stays strict.
+        return cast("CoreSchema", {**handler(source), "strict": False})
