@@ -27,14 +27,6 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    @classmethod
-    def avro_namespace(cls) -> str:
-        return "orderflow." + cls.__module__.rpartition(".")[2]
-
-    @classmethod
-    def avro_name(cls) -> str:
-        return f"{cls.avro_namespace()}.{cls.__name__}"
-
 
 class Meta(Record):
     """Where a record comes from: who it is, what caused it, which conversation and trace it belongs to."""
@@ -45,10 +37,6 @@ class Meta(Record):
     causationId: Annotated[str | None, Field(description="The messageId of the message that caused this one.")] = None
     correlationId: Annotated[str | None, Field(description="The messageId that began the conversation.")] = None
     traceparent: Annotated[str | None, Field(description="W3C trace context.")] = None
-
-    @classmethod
-    def avro_namespace(cls) -> str:
-        return "orderflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +75,7 @@ class Message(Record):
         producers: tuple[Service, ...] = (),
         consumers: tuple[Service, ...] = (),
         answer: type[Record] | None = None,
-        **kwargs: Any,  # noqa: ANN401 (pydantic's signature)
+        **kwargs: Any,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if "kind" in vars(cls):  # Command, Event and Query are kinds, not messages
