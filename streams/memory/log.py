@@ -1,0 +1,38 @@
+"""A partitioned log in memory: Kafka's promises, and no more."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.message import Message
+from streams.decision import Wake
+from streams.partitioner import partition_of
+
+
+class Logged(NamedTuple):
+    """A record; its offset is its place in the list."""
+
+    key: str
+    at: int
+    message: Message | Wake
+
+
+@dataclass(slots=True)
+class Log:
+    """Topic and partition -> records. Order holds within a partition and nowhere else."""
+
+    partitions: int
+    now: int = 0
+    _records: dict[tuple[str, int], list[Logged]] = field(default_factory=lambda: defaultdict(list))
+
+    def append(self, topic: str, key: str, message: Message | Wake) -> None:
+        partition = partition_of(key.encode(), self.partitions)
+        self._records[topic, partition].append(Logged(key, self.now, message))
+
+    def read(self, topic: str, partition: int) -> list[Logged]:
+        """The live list: it grows as others append."""
+        return self._records[topic, partition]
+
+    def all(self, topic: str) -> list[Logged]:
+        """Every record of a topic, partition by partition."""
+        return [record for partition in range(self.partitions) for record in self.read(topic, partition)]

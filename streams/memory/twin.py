@@ -1,0 +1,98 @@
+"""Whole services on the in-memory log: who runs next, who crashes and what time it is, all from one seed."""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from schemas.errors import OrderflowError
+from schemas.message import Message
+from schemas.topics import PARTITIONS, Topic
+from streams.memory.log import Log
+from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
+from streams.service import Service
+
+#: Decides, at each boundary of each task, whether the process dies there.
+Crash = Callable[[Task, Boundary], bool]
+
+
+class RestlessError(OrderflowError):
+    """The services were still busy after the steps they were given; perhaps they answer each other for ever."""
+
+
+def never(_task: Task, _boundary: Boundary) -> bool:
+    return False
+
+
+def by_chance(seed: int, one_in: int) -> Crash:
+    """A crash at one boundary in so many, the same ones for the same seed."""
+    random = Random(seed)
+    return lambda _task, _boundary: random.randrange(one_in) == 0
+
+
+class Twin:
+    """Deterministic: the same services, messages, seed and crashes give the same logs."""
+
+    def __init__(
+        self,
+        services: Iterable[Service[Any, Any]],
+        *,
+        seed: int = 0,
+        partitions: int = PARTITIONS,
+        crash: Crash = never,
+    ) -> None:
+        self._random = Random(seed)
+        self._crash = crash
+        self._log = Log(partitions)
+        self._tasks = [
+            Task(service, partition, self._log, self._random) for service in services for partition in range(partitions)
+        ]
+
+    @property
+    def now(self) -> int:
+        return self._log.now
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        return [letter for task in self._tasks for letter in task.dead_letters]
+
+    def publish(self, message: Message) -> None:
+        """As a producer does."""
+        topic = message.contract.topic
+        if topic is None or message.record_key is None:
+            raise ValueError(f"{type(message).__name__} has no topic or no key: it can't be published")
+        self._log.append(topic.name(ENVIRONMENT), message.record_key, message)
+
+    def messages(self, topic: Topic) -> list[Message]:
+        """All that was ever published on a topic, partition by partition, repeats and all."""
+        return [
+            record.message for record in self._log.all(topic.name(ENVIRONMENT)) if isinstance(record.message, Message)
+        ]
+
+    def states(self, service: Service[Any, Any]) -> dict[str, Any]:
+        return {key: state for task in self._tasks if task.service is service for key, state in task.states.items()}
+
+    def advance(self, millis: int) -> None:
+        """Let time pass; what falls due happens at the next `run`."""
+        self._log.now += millis
+
+    def run(self, *, until: int | None = None, steps: int = 10_000_000) -> None:
+        """Go on until nobody has anything to do; time jumps from deadline to deadline, up to `until`."""
+        while True:
+            steps = self._settle(steps)
+            deadlines = [deadline for task in self._tasks if (deadline := task.next_deadline) is not None]
+            upcoming = min(deadlines, default=None)
+            if upcoming is None or (until is not None and upcoming > until):
+                self._log.now = max(self._log.now, until or 0)
+                return
+            self._log.now = max(self._log.now, upcoming)
+
+    def _settle(self, steps: int) -> int:
+        while busy := [task for task in self._tasks if not task.idle]:
+            for _ in range(len(busy)):
+                task = self._random.choice(busy)
+                if self._crash(task, task.step()):
+                    task.crash()
+            steps -= len(busy)
+            if steps < 0:
+                raise RestlessError("still busy after the steps allowed; raise `steps` if that is expected")
+        return steps
