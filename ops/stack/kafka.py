@@ -154,9 +154,10 @@ class Kafka(LocalPart):
         return [self._layout.log(node_name(i)) for i in range(1, (self._state.brokers or 1) + 1)]
 
     def _running(self) -> dict[int, psutil.Process]:
-        ids = range(1, (self._state.brokers or 1) + 1)
-        found = {i: process.find(self._layout.part(node_name(i))) for i in ids}
-        return {i: running for i, running in found.items() if running is not None}
+        """Whatever brokers of this data dir there are, even if its record is gone."""
+        found = process.find_all(self._layout.root).items()
+        brokers = {path.name.partition("-"): server for path, server in found}
+        return {int(number): server for (name, _, number), server in brokers.items() if name == self.name}
 
     def _nodes(self, ids: Sequence[int]) -> list[Node]:
         """Their ports as remembered. A port that someone took moves, and then the running brokers must hear of it."""
