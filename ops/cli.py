@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ops.commands import stack
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -31,6 +32,12 @@ def orderflow(
 
     Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments.
     """
+
+
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(stack.status)
+app.command()(stack.logs)
 
 
 def main() -> None:
