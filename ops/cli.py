@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.errors import OrderflowError
+from schemas.errors import OrderflowError
 
 app = typer.Typer(
     name="orderflow",
