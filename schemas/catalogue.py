@@ -2,12 +2,22 @@
 
 from types import MappingProxyType
 
-from schemas import payments
+from schemas import (
+    checkout,
+    customers,
+    inventory,
+    notifications,
+    orders,
+    payments,
+    shipping,
+    shopping,
+    subscriptions,
+)
 from schemas.avsc import fullname
 from schemas.message import Message
 
 #: Bounded contexts, in the order that a customer meets them.
-CONTEXTS = (payments,)
+CONTEXTS = (shopping, checkout, inventory, payments, orders, shipping, notifications, subscriptions, customers)
 
 MESSAGES: tuple[type[Message], ...] = tuple(
     declared

@@ -38,6 +38,8 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Int = Annotated[int, Field(ge=-INT_MAX - 1, le=INT_MAX)]
 Count = Annotated[int, Field(ge=0, le=INT_MAX)]
 Quantity = Annotated[int, Field(ge=1, le=INT_MAX)]
+#: A figure that is never summed. NaN and infinity have no place in JSON and mean nothing here.
+Double = Annotated[float, Field(allow_inf_nan=False)]
 
 T = TypeVar("T")
 #: Travels as an Avro array, lives as a tuple: messages are values.
