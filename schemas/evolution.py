@@ -109,7 +109,8 @@ def breaks_between(old: Schema, new: Schema, version: str = "the registered vers
 
 
 def _avro_verdict(reader: Schema, writer: Schema) -> str:
-    result = ReaderWriterCompatibilityChecker().get_compatibility(
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # avro leaves it untyped
+    result = checker.get_compatibility(
         make_avsc_object(without(reader, WORDS)), make_avsc_object(without(writer, WORDS))
     )
     return "" if result.compatibility is SchemaCompatibilityType.compatible else ", ".join(sorted(result.messages))

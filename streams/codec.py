@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from pydantic import ValidationError
 
 from schemas.avsc import Schema, avro_schema, fullname, without
@@ -24,7 +25,7 @@ from streams.registry import Registry, subject_of
 
 MAGIC = 0
 _FRAMING = Struct(">BI")
-_NOT_ON_THE_WIRE = frozenset({"doc", "logicalType"})
+NOT_ON_THE_WIRE = frozenset({"doc", "logicalType"})
 
 
 class Reason(StrEnum):
@@ -71,7 +72,7 @@ class _Writing:
 
     framing: bytes
     schema: Schema
-    dump: Callable[[Message], dict[str, Any]]
+    dump: Callable[..., dict[str, Any]]
 
 
 class Codec:
@@ -105,10 +106,8 @@ class Codec:
         body.seek(_FRAMING.size)
         try:
             fields = schemaless_reader(body, reading.writer, reading.reader)
-        except EOFError as cause:
-            return Undecodable(Reason.TRUNCATED, f"{reading.type.__name__} ends too soon: {cause}")
         except Exception as cause:  # noqa: BLE001 - the ways in which fastavro fails on arbitrary bytes are an open set
-            return Undecodable(Reason.UNREADABLE, f"{reading.type.__name__}: {type(cause).__name__}: {cause}")
+            return _unreadable(reading, cause, ended=body.tell() >= len(value))
         # fastavro stops where the schema does and leaves the rest unsaid.
         if (rest := len(value) - body.tell()) != 0:
             return Undecodable(Reason.TRAILING_BYTES, f"{rest} bytes after {reading.type.__name__}")
@@ -122,14 +121,11 @@ class Codec:
         writing = self._writings.get(type(message)) or self._prepare(type(message))
         body = BytesIO()
         body.write(writing.framing)
-        fields = writing.dump(message)
         try:
+            fields = writing.dump(message, warnings="error")
             schemaless_writer(body, writing.schema, fields, disable_tuple_notation=True)
-        except ValueError as cause:
-            path = next(_unrecognized(fields), None)
-            if path is None:
-                raise
-            raise Unpublishable(fullname(type(message)), path, UNRECOGNIZED) from cause
+        except (ValueError, TypeError) as cause:
+            raise _refusal(message) from cause
         return body.getvalue()
 
     def _reading(self, value: bytes) -> _Reading | Undecodable:
@@ -174,7 +170,7 @@ class Codec:
 
 def _parsed(schema: Schema) -> Schema:
     # Its own names: fastavro would else let a version of a schema find the parts of another one.
-    return cast("Schema", parse_schema(without(schema, _NOT_ON_THE_WIRE), {}))
+    return cast("Schema", parse_schema(without(schema, NOT_ON_THE_WIRE), {}))
 
 
 def _refusing_unrecognized(parsed: Schema) -> Schema:
@@ -183,6 +179,24 @@ def _refusing_unrecognized(parsed: Schema) -> Schema:
         if named["type"] == "enum":
             named["symbols"] = [None if symbol == UNRECOGNIZED else symbol for symbol in named["symbols"]]
     return parsed
+
+
+def _unreadable(reading: _Reading, cause: Exception, *, ended: bool) -> Undecodable:
+    if ended and not isinstance(cause, SchemaResolutionError):
+        return Undecodable(Reason.TRUNCATED, f"it ends before {reading.type.__name__} does")
+    return Undecodable(Reason.UNREADABLE, f"{reading.type.__name__}: {type(cause).__name__}: {cause}")
+
+
+def _refusal(message: Message) -> Unpublishable:
+    name, fields = fullname(type(message)), message.model_dump(warnings=False)
+    for path in _unrecognized(fields):
+        return Unpublishable(name, path, UNRECOGNIZED)
+    try:
+        message.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return Unpublishable(name, ".".join(map(str, first["loc"])), first["input"])
+    raise TypeError(f"{name} is valid, but its schema can't carry {fields}")
 
 
 def _unrecognized(value: Any, path: str = "") -> Iterator[str]:

@@ -10,8 +10,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from confluent_kafka.schema_registry import (
+    ConfigCompatibilityLevel,
+    SchemaRegistryClient,
+    SchemaRegistryError,
+    ServerConfig,
+)
 from confluent_kafka.schema_registry import Schema as RegisteredText
-from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError, ServerConfig
 
 # The client speaks through httpx2 or httpx, whichever is installed; only this names the one whose errors it raises.
 from confluent_kafka.schema_registry.common._httpx_compat import httpx
@@ -112,7 +117,7 @@ class ConfluentRegistry:
 
     def latest(self, subject: str) -> Schema | None:
         # The client caches the newest version; an operator asks because it may have changed.
-        self._client.clear_latest_caches()
+        self._client.clear_latest_caches()  # type: ignore[no-untyped-call]  # they left it untyped
         found = self._unless_missing(self._client.get_latest_version, subject)
         return None if found is None else _parsed(found.schema)
 
@@ -129,7 +134,9 @@ class ConfluentRegistry:
         return None if found is None else found.compatibility_level
 
     def guard(self, subject: str) -> None:
-        self._ask(self._client.set_config, subject, ServerConfig(compatibility=FULL_TRANSITIVE))
+        self._ask(
+            self._client.set_config, subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE)
+        )
 
     def _unless_missing(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
