@@ -17,6 +17,8 @@ from schemas.message import Kind, Message
 
 #: Words for people: they change no record.
 WORDS = frozenset({"doc", "aliases"})
+#: What Avro's rules don't look at.
+_UNSEEN = WORDS | {"logicalType"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def breaks(contract: Sequence[type[Message]], baseline: Baseline) -> list[Break]
     found = [
         Break(
             name,
-            f"removed, but it was released as {releases[-1].version} and its records are still on their topic",
+            f"removed, but it was released as {releases[-1].version} and its records are still there",
             "declare it again",
         )
         for name, releases in baseline.items()
@@ -111,7 +113,7 @@ def breaks_between(old: Schema, new: Schema, version: str = "the registered vers
 def _avro_verdict(reader: Schema, writer: Schema) -> str:
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # avro leaves it untyped
     result = checker.get_compatibility(
-        make_avsc_object(without(reader, WORDS)), make_avsc_object(without(writer, WORDS))
+        make_avsc_object(without(reader, _UNSEEN)), make_avsc_object(without(writer, _UNSEEN))
     )
     return "" if result.compatibility is SchemaCompatibilityType.compatible else ", ".join(sorted(result.messages))
 
@@ -184,7 +186,7 @@ class _Walk:
             elif "default" not in field:
                 yield Break(
                     f"{path}.{name}",
-                    f"removed, but it is required in {self._version} and its readers need it",
+                    f"removed, but required in {self._version}, whose readers need it",
                     "keep it, or give it up with a new message",
                 )
         for name, field in after.items():

@@ -72,7 +72,7 @@ class _Writing:
 
     framing: bytes
     schema: Schema
-    dump: Callable[..., dict[str, Any]]
+    dump: Callable[[Message], dict[str, Any]]
 
 
 class Codec:
@@ -122,7 +122,7 @@ class Codec:
         body = BytesIO()
         body.write(writing.framing)
         try:
-            fields = writing.dump(message, warnings="error")
+            fields = writing.dump(message)
             schemaless_writer(body, writing.schema, fields, disable_tuple_notation=True)
         except (ValueError, TypeError) as cause:
             raise _refusal(message) from cause
