@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ops.commands import schemas
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -31,6 +32,9 @@ def orderflow(
 
     Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments.
     """
+
+
+app.add_typer(schemas.app, name="schemas")
 
 
 def main() -> None:

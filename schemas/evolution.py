@@ -94,6 +94,20 @@ def same_meaning(one: Schema, other: Schema) -> bool:
     return bool(without(one, WORDS) == without(other, WORDS))
 
 
+def differences(old: Schema, new: Schema) -> list[str]:
+    """What changed from one version of a record to the other, field by field, harmless or not."""
+    before, after = dict(_fields("", old, _names(old))), dict(_fields("", new, _names(new)))
+    return [
+        *(f"{path}: removed" for path in before if path not in after),
+        *(f"{path}: added ({after[path]})" for path in after if path not in before),
+        *(
+            f"{path}: was {before[path]}, is {after[path]}"
+            for path in after
+            if path in before and before[path] != after[path]
+        ),
+    ]
+
+
 def breaks_between(old: Schema, new: Schema, version: str = "the registered version") -> list[Break]:
     """What breaks between two versions of one record, whichever of them reads."""
     found = list(_Walk(old, new, version).breaks())
@@ -147,10 +161,7 @@ class _Walk:
 
     def __init__(self, old: Schema, new: Schema, version: str) -> None:
         self._old, self._new, self._version = old, new, version
-        self._old_names: dict[str, Schema] = {}
-        self._new_names: dict[str, Schema] = {}
-        _collect(old, self._old_names)
-        _collect(new, self._new_names)
+        self._old_names, self._new_names = _names(old), _names(new)
 
     def breaks(self) -> Iterator[Break]:
         yield from self._types(_name(self._new), self._old, self._new)
@@ -219,6 +230,12 @@ def _name(schema: Schema) -> str:
     return name if "." in name or "namespace" not in schema else f"{schema['namespace']}.{name}"
 
 
+def _names(schema: Schema) -> dict[str, Schema]:
+    names: dict[str, Schema] = {}
+    _collect(schema, names)
+    return names
+
+
 def _collect(schema: Any, names: dict[str, Schema]) -> None:
     match schema:
         case list():
@@ -236,6 +253,23 @@ def _collect(schema: Any, names: dict[str, Schema]) -> None:
 
 def _resolved(schema: Any, names: Mapping[str, Schema]) -> Any:
     return names[schema] if isinstance(schema, str) and schema in names else schema
+
+
+def _fields(path: str, schema: Any, names: Mapping[str, Schema]) -> Iterator[tuple[str, str]]:
+    """Every field at any depth, with all that a version may change about it."""
+    match _resolved(schema, names):
+        case {"type": "record", "fields": fields}:
+            for field in fields:
+                inner = f"{path}.{field['name']}".removeprefix(".")
+                default = ", optional" if "default" in field else ""
+                yield inner, _signature(field["type"]) + default
+                yield from _fields(inner, field["type"], names)
+        case {"type": "array", "items": items}:
+            yield from _fields(f"{path}[]", items, names)
+        case {"type": "enum", "symbols": symbols}:
+            yield f"{path} symbols", " ".join(symbols)
+        case ["null", present]:
+            yield from _fields(path, present, names)
 
 
 def _signature(schema: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from schemas.evolution import Baseline, Release
 
-DIRECTORY = Path(__file__).parent / "released"
+DIRECTORY = Path(__file__).parent / "baseline"
 
 
 def read(directory: Path = DIRECTORY) -> Baseline:

@@ -20,7 +20,7 @@ from schemas.avsc import Schema, avro_schema, fullname, without
 from schemas.catalogue import BY_FULLNAME
 from schemas.message import Message
 from schemas.types import UNRECOGNIZED, Symbols
-from streams.errors import Unpublishable
+from streams.errors import UnpublishableError
 from streams.registry import Registry, subject_of
 
 MAGIC = 0
@@ -117,7 +117,7 @@ class Codec:
             return Undecodable(Reason.INVALID, _violations(reading.type, cause))
 
     def encode(self, message: Message) -> bytes:
-        """Raises Unpublishable for what its readers could not understand."""
+        """Raises UnpublishableError for what its readers could not understand."""
         writing = self._writings.get(type(message)) or self._prepare(type(message))
         body = BytesIO()
         body.write(writing.framing)
@@ -187,15 +187,15 @@ def _unreadable(reading: _Reading, cause: Exception, *, ended: bool) -> Undecoda
     return Undecodable(Reason.UNREADABLE, f"{reading.type.__name__}: {type(cause).__name__}: {cause}")
 
 
-def _refusal(message: Message) -> Unpublishable:
+def _refusal(message: Message) -> UnpublishableError:
     name, fields = fullname(type(message)), message.model_dump(warnings=False)
     for path in _unrecognized(fields):
-        return Unpublishable(name, path, UNRECOGNIZED)
+        return UnpublishableError(name, path, UNRECOGNIZED)
     try:
         message.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        return Unpublishable(name, ".".join(map(str, first["loc"])), first["input"])
+        return UnpublishableError(name, ".".join(map(str, first["loc"])), first["input"])
     raise TypeError(f"{name} is valid, but its schema can't carry {fields}")
 
 

@@ -1,18 +1,18 @@
 """What can go wrong between a message and the log. An undecodable record is none of these: it is a value.
 
 OrderflowError
-├── Unpublishable
+├── UnpublishableError
 └── RegistryError
-    ├── RegistryUnavailable      wait and try again: no record is at fault
-    │   └── RegistryDenied
-    ├── SchemaUnregistered
-    └── SchemaRejected
+    ├── RegistryUnavailableError      wait and try again: no record is at fault
+    │   └── RegistryDeniedError
+    ├── SchemaUnregisteredError
+    └── SchemaRejectedError
 """
 
 from schemas.errors import OrderflowError
 
 
-class Unpublishable(OrderflowError):
+class UnpublishableError(OrderflowError):
     """A message that nobody may publish: readers would not understand it."""
 
     def __init__(self, message: str, path: str, value: object) -> None:
@@ -26,7 +26,7 @@ class RegistryError(OrderflowError):
     """The schema registry did not do what we asked."""
 
 
-class RegistryUnavailable(RegistryError):
+class RegistryUnavailableError(RegistryError):
     """No answer, or none that makes sense."""
 
     def __init__(self, url: str, problem: str) -> None:
@@ -36,11 +36,11 @@ class RegistryUnavailable(RegistryError):
         self.url = url
 
 
-class RegistryDenied(RegistryUnavailable):
+class RegistryDeniedError(RegistryUnavailableError):
     """It doesn't know us. Waiting is right here too: it is settled by a person, and no record is at fault."""
 
 
-class SchemaUnregistered(RegistryError):
+class SchemaUnregisteredError(RegistryError):
     """The registry doesn't have the schema that we want to write with."""
 
     def __init__(self, subject: str) -> None:
@@ -48,7 +48,7 @@ class SchemaUnregistered(RegistryError):
         self.subject = subject
 
 
-class SchemaRejected(RegistryError):
+class SchemaRejectedError(RegistryError):
     """The registry holds the subject to FULL_TRANSITIVE and this schema breaks with a version it has."""
 
     def __init__(self, subject: str, reason: str) -> None:

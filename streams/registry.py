@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from schemas.avsc import Schema, canonical, fullname
 from schemas.evolution import same_meaning
 from schemas.message import Message
-from streams.errors import RegistryDenied, RegistryUnavailable, SchemaRejected, SchemaUnregistered
+from streams.errors import RegistryDeniedError, RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
 
 FULL_TRANSITIVE = "FULL_TRANSITIVE"
 P = ParamSpec("P")
@@ -40,13 +40,13 @@ def subject_of(message: type[Message], environment: str) -> str:
 
 
 class Registry(Protocol):
-    """What the codec needs. Every method may raise RegistryUnavailable."""
+    """What the codec needs. Every method may raise RegistryUnavailableError."""
 
     def schema_of(self, schema_id: int) -> Schema | None:
         """The schema that a record was written with; None if the registry has no such id."""
 
     def id_of(self, subject: str, schema: Schema) -> int:
-        """The id to write with; raises SchemaUnregistered."""
+        """The id to write with; raises SchemaUnregisteredError."""
 
 
 class ManagedRegistry(Registry, Protocol):
@@ -56,7 +56,7 @@ class ManagedRegistry(Registry, Protocol):
         """The newest version; None if the subject has none."""
 
     def register(self, subject: str, schema: Schema) -> int:
-        """Make it the newest version, or find that it is there; raises SchemaRejected."""
+        """Make it the newest version, or find that it is there; raises SchemaRejectedError."""
 
     def level(self, subject: str) -> str | None:
         """The compatibility that the subject itself is held to, None if it follows the registry's own."""
@@ -112,7 +112,7 @@ class ConfluentRegistry:
         if found is not None and found.schema_id is not None:
             return found.schema_id
         if not self._access.registers:
-            raise SchemaUnregistered(subject)
+            raise SchemaUnregisteredError(subject)
         return self.register(subject, schema)
 
     def latest(self, subject: str) -> Schema | None:
@@ -126,7 +126,7 @@ class ConfluentRegistry:
             return self._ask(self._client.register_schema, subject, _text(schema))
         except SchemaRegistryError as error:
             if error.http_status_code in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
-                raise SchemaRejected(subject, error.error_message) from error
+                raise SchemaRejectedError(subject, error.error_message) from error
             raise
 
     def level(self, subject: str) -> str | None:
@@ -153,14 +153,14 @@ class ConfluentRegistry:
         except SchemaRegistryError as error:
             match error.http_status_code:
                 case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                    raise RegistryDenied(self._access.url, "refuses our credentials") from error
+                    raise RegistryDeniedError(self._access.url, "refuses our credentials") from error
                 case HTTPStatus.NOT_FOUND | HTTPStatus.CONFLICT | HTTPStatus.UNPROCESSABLE_ENTITY:
                     raise
-            raise RegistryUnavailable(self._access.url, f"answers with {error.http_status_code}") from error
+            raise RegistryUnavailableError(self._access.url, f"answers with {error.http_status_code}") from error
         except httpx.HTTPError as error:
-            raise RegistryUnavailable(self._access.url, "does not answer") from error
+            raise RegistryUnavailableError(self._access.url, "does not answer") from error
         except ValueError as error:
-            raise RegistryUnavailable(self._access.url, "does not answer as a schema registry would") from error
+            raise RegistryUnavailableError(self._access.url, "does not answer as a schema registry would") from error
 
 
 def _text(schema: Schema) -> RegisteredText:

@@ -2,7 +2,7 @@
 
 from schemas.avsc import Schema, canonical
 from schemas.evolution import breaks_between, same_meaning
-from streams.errors import RegistryUnavailable, SchemaRejected, SchemaUnregistered
+from streams.errors import RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
 from streams.registry import FULL_TRANSITIVE
 
 
@@ -27,7 +27,7 @@ class MemoryRegistry:
             if same_meaning(version, schema):
                 return self._ids[canonical(version)]
         if not self._registers:
-            raise SchemaUnregistered(subject)
+            raise SchemaUnregisteredError(subject)
         return self.register(subject, schema)
 
     def latest(self, subject: str) -> Schema | None:
@@ -42,7 +42,7 @@ class MemoryRegistry:
             if subject in self._guarded:
                 broken = [each for version in versions for each in breaks_between(version, schema)]
                 if broken:
-                    raise SchemaRejected(subject, str(broken[0]))
+                    raise SchemaRejectedError(subject, str(broken[0]))
             versions.append(schema)
         return self._id(schema)
 
@@ -61,4 +61,4 @@ class MemoryRegistry:
 
     def _answer(self) -> None:
         if self.away:
-            raise RegistryUnavailable("memory", "does not answer")
+            raise RegistryUnavailableError("memory", "does not answer")

@@ -16,7 +16,7 @@ from schemas.message import Event, Message, Meta
 from schemas.payments import PaymentFailed, PaymentFailureReason
 from schemas.types import Array, Symbols
 from streams.codec import Codec, Reason, Undecodable
-from streams.errors import RegistryUnavailable, SchemaUnregistered, Unpublishable
+from streams.errors import RegistryUnavailableError, SchemaUnregisteredError, UnpublishableError
 from streams.testing.registry import MemoryRegistry
 
 PAYMENT = "11111111-1111-4111-8111-111111111111"
@@ -106,12 +106,12 @@ def test_a_registry_that_is_away_is_no_fault_of_the_record(codec: Codec, registr
     value = codec.encode(declined())
     registry.away = True
     stranger = Codec(registry, "dev")
-    with pytest.raises(RegistryUnavailable):
+    with pytest.raises(RegistryUnavailableError):
         getattr(stranger, use)(declined() if use == "encode" else value)
 
 
 def test_where_producers_may_not_register_an_unregistered_schema_is_an_error() -> None:
-    with pytest.raises(SchemaUnregistered, match="orderflow schemas register"):
+    with pytest.raises(SchemaUnregisteredError, match="orderflow schemas register"):
         Codec(MemoryRegistry(registers=False), "prod").encode(declined())
 
 
@@ -269,7 +269,7 @@ def test_arbitrary_bytes_behind_a_good_framing_never_raise(body: bytes) -> None:
     ],
 )
 def test_an_unrecognized_symbol_is_refused_by_name(codec: Codec, painted: Painted, path: str) -> None:
-    with pytest.raises(Unpublishable) as refusal:
+    with pytest.raises(UnpublishableError) as refusal:
         codec.encode(painted)
     assert refusal.value.path == path
     assert str(refusal.value).endswith(
@@ -286,5 +286,8 @@ def test_the_word_unrecognized_is_fine_as_text(registry: MemoryRegistry) -> None
 
 def test_what_was_built_past_validation_is_refused_too(codec: Codec) -> None:
     forged = PaymentFailed.model_construct(**dict(declined()) | {"failedAt": "yesterday"})
-    with pytest.warns(UserWarning, match="yesterday"), pytest.raises(Unpublishable, match="failedAt is 'yesterday'"):
+    with (
+        pytest.warns(UserWarning, match="yesterday"),
+        pytest.raises(UnpublishableError, match="failedAt is 'yesterday'"),
+    ):
         codec.encode(forged)

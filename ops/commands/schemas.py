@@ -1,0 +1,130 @@
+"""`orderflow schemas …`: the contract against its releases and against the registry."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ops import registration
+from ops.registration import Standing
+from ops.settings import Settings
+from schemas import released
+from schemas.catalogue import MESSAGES
+from schemas.errors import OrderflowError
+from schemas.evolution import breaks, unreleased
+from streams.registry import ConfluentRegistry, RegistryAccess
+
+app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
+Environment = Annotated[
+    str | None, typer.Option("--env", help="The <env> in every topic name.", show_default="ORDERFLOW_ENVIRONMENT")
+]
+
+
+class ContractBrokenError(OrderflowError):
+    """The contract breaks with what was released."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} breaking {'change' if count == 1 else 'changes'}: readers and records would be lost")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Compare the contract with every version ever released. Needs no server.
+
+    Examples:
+        orderflow schemas check
+    """
+    found = breaks(MESSAGES, released.read())
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        for each in found:
+            typer.echo(str(each))
+    if found:
+        raise ContractBrokenError(len(found))
+    if not as_json:
+        waiting = unreleased(MESSAGES, released.read())
+        typer.echo(f"{len(MESSAGES)} messages are compatible with every release; {len(waiting)} wait for theirs")
+
+
+@app.command()
+def release(dry_run: DryRun = False) -> None:
+    """Promise the contract of today to the world: from now on `check` holds every change against it.
+
+    Examples:
+        orderflow schemas release --dry-run
+    """
+    baseline = released.read()
+    if found := breaks(MESSAGES, baseline):
+        for each in found:
+            typer.echo(str(each), err=True)
+        raise ContractBrokenError(len(found))
+    moved = unreleased(MESSAGES, baseline)
+    if not dry_run:
+        released.add(moved.items())
+    for name, now in moved.items():
+        before = baseline[name][-1].version if name in baseline else "new"
+        typer.echo(f"{name}: {before} -> {now.version}")
+    typer.echo(_summary(len(moved), "released", dry_run=dry_run))
+
+
+@app.command()
+def register(env: Environment = None, dry_run: DryRun = False) -> None:
+    """Put every record's schema into the registry and hold its subject to FULL_TRANSITIVE. Repeating it is harmless.
+
+    Examples:
+        orderflow schemas register --env sit --dry-run
+    """
+    settings = Settings()
+    registry, environment = _registry(settings), env or settings.environment
+    before = (registration.standings if dry_run else registration.register)(registry, environment)
+    changing = [standing for standing in before if not standing.settled]
+    for standing in changing:
+        for line in _standing_lines(standing):
+            typer.echo(line)
+    typer.echo(_summary(len(changing), "registered", dry_run=dry_run))
+
+
+@app.command()
+def diff(env: Environment = None, as_json: AsJson = False) -> None:
+    """Compare the contract with the registry, field by field. Words (doc, aliases) don't count.
+
+    Examples:
+        orderflow schemas diff --env sit
+    """
+    settings = Settings()
+    found = registration.standings(_registry(settings), env or settings.environment)
+    if as_json:
+        typer.echo(json.dumps([asdict(standing) for standing in found], indent=2))
+        return
+    for standing in found:
+        for line in _standing_lines(standing):
+            typer.echo(line)
+    typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
+
+
+def _registry(settings: Settings) -> ConfluentRegistry:
+    if settings.registry_url is None:
+        raise OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
+    return ConfluentRegistry(RegistryAccess(settings.registry_url))
+
+
+def _standing_lines(standing: Standing) -> list[str]:
+    if standing.settled:
+        return []
+    guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
+    return [
+        f"{standing.subject}: {standing.state}{guard}",
+        *(f"  {each}" for each in standing.differences),
+        *(f"  breaks: {each}" for each in standing.breaks),
+    ]
+
+
+def _summary(count: int, done: str, *, dry_run: bool) -> str:
+    if count == 0:
+        return f"nothing to be {done}: all of it is there"
+    return f"{count} {'would be ' if dry_run else ''}{done}"
