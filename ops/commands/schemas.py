@@ -13,7 +13,8 @@ from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
 from schemas.evolution import breaks, unreleased
-from streams.registry import ConfluentRegistry, RegistryAccess
+from streams.confluent import ConfluentRegistry
+from streams.registry import RegistryAccess
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
 
