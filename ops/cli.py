@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import schemas
+from ops.commands import schemas, stack
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -34,6 +34,10 @@ def orderflow(
     """
 
 
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(stack.status)
+app.command()(stack.logs)
 app.add_typer(schemas.app, name="schemas")
 
 

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from confluent_kafka.schema_registry import (
     ConfigCompatibilityLevel,
+    RegisteredSchema,
     SchemaRegistryClient,
     SchemaRegistryError,
     ServerConfig,
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 
 class ConfluentRegistry:
-    """Every answer is asked for anew, save schemas by their id: those never change."""
-
     def __init__(self, access: RegistryAccess) -> None:
         self._access = access
         self._client = _client(access)
@@ -40,7 +39,7 @@ class ConfluentRegistry:
         found = self._unless_missing(self._client.lookup_schema, subject, _text(schema))
         # Apicurio keeps one version for schemas that differ in words only: then the newest one is ours.
         if found is None:
-            newest = self._unless_missing(self._client.get_latest_version, subject)
+            newest = self._newest(subject)
             found = newest if newest is not None and same_meaning(_parsed(newest.schema), schema) else None
         if found is not None and found.schema_id is not None:
             return found.schema_id
@@ -49,9 +48,7 @@ class ConfluentRegistry:
         return self.register(subject, schema)
 
     def latest(self, subject: str) -> Schema | None:
-        # The client caches the newest version; an operator asks because it may have changed.
-        self._client.clear_latest_caches()  # type: ignore[no-untyped-call]  # they left it untyped
-        found = self._unless_missing(self._client.get_latest_version, subject)
+        found = self._newest(subject)
         return None if found is None else _parsed(found.schema)
 
     def register(self, subject: str, schema: Schema) -> int:
@@ -70,6 +67,11 @@ class ConfluentRegistry:
         self._ask(
             self._client.set_config, subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE)
         )
+
+    def _newest(self, subject: str) -> RegisteredSchema | None:
+        # The client remembers the newest version for ever; who asks us, asks because it may have changed.
+        self._client.clear_latest_caches()  # type: ignore[no-untyped-call]  # they left it untyped
+        return self._unless_missing(self._client.get_latest_version, subject)
 
     def _unless_missing(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
