@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import stack
+from ops.commands import schemas, stack
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
 app.command()(stack.logs)
+app.add_typer(schemas.app, name="schemas")
 
 
 def main() -> None:

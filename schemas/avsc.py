@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from schemas.message import Record
-from schemas.types import INT_MAX, Logical, Symbols
+from schemas.types import INT_MAX, UNRECOGNIZED, Logical, Symbols
 
 Schema = dict[str, Any]
 _PRIMITIVES: dict[type, str] = {str: "string", int: "int", float: "double", bool: "boolean"}
@@ -94,7 +94,7 @@ def _enum(symbols: type[Symbols], defined: set[str]) -> Any:
         "namespace": namespace(symbols),
         "doc": _sentence(symbols.__doc__),
         "symbols": [symbol.value for symbol in symbols],
-        "default": "UNRECOGNIZED",
+        "default": UNRECOGNIZED,
     }
 
 
@@ -122,3 +122,18 @@ def _limits(annotation: Any, metadata: list[Any]) -> list[str]:
 
 def _sentence(doc: str | None) -> str:
     return " ".join((doc or "").split())
+
+
+def without(schema: Any, attributes: frozenset[str]) -> Any:
+    """The same schema, written by anyone, without these attributes at any depth."""
+    match schema:
+        case list():
+            return [without(each, attributes) for each in schema]
+        case dict():
+            # A default is a value, not a schema: what is in it is nobody's attribute.
+            return {
+                name: each if name == "default" else without(each, attributes)
+                for name, each in schema.items()
+                if name not in attributes
+            }
+    return schema

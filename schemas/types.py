@@ -46,6 +46,10 @@ T = TypeVar("T")
 Array = Annotated[tuple[T, ...], Field(strict=False)]
 
 
+#: What a reader sees for a symbol that its version of the contract doesn't have yet.
+UNRECOGNIZED = "UNRECOGNIZED"
+
+
 class Symbols(StrEnum):
     """An enum of the contract, with `UNRECOGNIZED` as its last member.
 
@@ -55,7 +59,7 @@ class Symbols(StrEnum):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "UNRECOGNIZED" not in cls.__members__:
+        if UNRECOGNIZED not in cls.__members__:
             raise TypeError(f'{cls.__name__}: add UNRECOGNIZED = "UNRECOGNIZED", or new symbols break old readers')
 
     @classmethod
