@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import schemas, stack
+from ops.commands import schemas, settings, stack, topics
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -39,6 +39,8 @@ app.command()(stack.down)
 app.command()(stack.status)
 app.command()(stack.logs)
 app.add_typer(schemas.app, name="schemas")
+app.add_typer(topics.app, name="topics")
+app.command()(settings.settings)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from confluent_kafka.schema_registry import (
     ConfigCompatibilityLevel,
@@ -20,16 +20,22 @@ from confluent_kafka.schema_registry.common._httpx_compat import httpx
 from schemas.avsc import Schema, canonical
 from schemas.evolution import same_meaning
 from streams.errors import RegistryDeniedError, RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
-from streams.registry import RegistryAccess
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class ConfluentRegistry:
-    def __init__(self, access: RegistryAccess) -> None:
-        self._access = access
-        self._client = _client(access)
+    def __init__(self, access: dict[str, str], *, registers: bool = False, timeout_seconds: float = 5.0) -> None:
+        """`access`: url, login and certificates, as the client spells them (ops.settings).
+
+        `registers`: whether a producer may put in a schema that it doesn't find: for developers, never in production.
+        """
+        self._url = access["url"]
+        self._registers = registers
+        # The client's own default is to wait for ever, and to retry for most of a minute: who calls us can do better.
+        patience = {"timeout": timeout_seconds, "max.retries": 1, "retries.wait.ms": 100}
+        self._client = SchemaRegistryClient({**access, **patience})
 
     def close(self) -> None:
         """Give the connection back."""
@@ -47,7 +53,7 @@ class ConfluentRegistry:
             found = newest if newest is not None and same_meaning(_parsed(newest.schema), schema) else None
         if found is not None and found.schema_id is not None:
             return found.schema_id
-        if not self._access.registers:
+        if not self._registers:
             raise SchemaUnregisteredError(subject)
         return self.register(subject, schema)
 
@@ -92,14 +98,14 @@ class ConfluentRegistry:
         except SchemaRegistryError as error:
             match error.http_status_code:
                 case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                    raise RegistryDeniedError(self._access.url, "refuses our credentials") from error
+                    raise RegistryDeniedError(self._url, "refuses our credentials") from error
                 case HTTPStatus.NOT_FOUND | HTTPStatus.CONFLICT | HTTPStatus.UNPROCESSABLE_ENTITY:
                     raise
-            raise RegistryUnavailableError(self._access.url, f"answers with {error.http_status_code}") from error
+            raise RegistryUnavailableError(self._url, f"answers with {error.http_status_code}") from error
         except httpx.HTTPError as error:
-            raise RegistryUnavailableError(self._access.url, "does not answer") from error
+            raise RegistryUnavailableError(self._url, "does not answer") from error
         except ValueError as error:
-            raise RegistryUnavailableError(self._access.url, "does not answer as a schema registry would") from error
+            raise RegistryUnavailableError(self._url, "does not answer as a schema registry would") from error
 
 
 def _text(schema: Schema) -> RegisteredText:
@@ -115,18 +121,3 @@ def _parsed(registered: RegisteredText) -> Schema:
     except (ValueError, RecursionError):
         return {"type": registered.schema_str}
     return parsed
-
-
-def _client(access: RegistryAccess) -> SchemaRegistryClient:
-    # The client's own default is to wait for ever, and to retry for most of a minute: who calls us can do better.
-    options: dict[str, Any] = {
-        "url": access.url,
-        "timeout": access.timeout_seconds,
-        "max.retries": 1,
-        "retries.wait.ms": 100,
-    }
-    if access.username is not None and access.password is not None:
-        options["basic.auth.user.info"] = f"{access.username}:{access.password.get_secret_value()}"
-    if access.ca_file is not None:
-        options["ssl.ca.location"] = str(access.ca_file)
-    return SchemaRegistryClient(options)

@@ -3,11 +3,7 @@
 Subjects follow TopicRecordName (`<topic>-<record full name>`), because a topic carries many types of message.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
-
-from pydantic import SecretStr
 
 from schemas.avsc import Schema, fullname
 from schemas.message import Message
@@ -46,16 +42,3 @@ class ManagedRegistry(Registry, Protocol):
 
     def guard(self, subject: str) -> None:
         """Hold it to FULL_TRANSITIVE from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryAccess:
-    """Where the registry is and how to get in."""
-
-    url: str
-    #: Whether a producer may put a schema in that it doesn't find: on a developer's machine, never in production.
-    registers: bool = False
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_file: Path | None = None
-    timeout_seconds: float = 5.0

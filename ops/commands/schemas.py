@@ -4,36 +4,20 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from ops import registration
+from ops import addresses, registration
+from ops.commands.options import AsJson, DryRun, Environment
 from ops.registration import Standing
-from ops.settings import Settings
+from ops.settings import Settings, load
 from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
 from schemas.evolution import breaks, unreleased
-from schemas.topics import ENVIRONMENT
-from streams.registry import ManagedRegistry, RegistryAccess
+from streams.registry import ManagedRegistry
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
-
-
-def _slug(env: str | None) -> str | None:
-    if env is not None and not ENVIRONMENT.fullmatch(env):
-        raise typer.BadParameter(f"{env!r} is no environment: up to 20 of a-z, 0-9 and hyphens, such as dev, sit, prod")
-    return env
-
-
-Environment = Annotated[
-    str | None,
-    typer.Option("--env", help="The <env> in every topic name.", show_default="ORDERFLOW_ENVIRONMENT", callback=_slug),
-]
 
 
 class ContractBrokenError(OrderflowError):
@@ -90,7 +74,7 @@ def register(env: Environment = None, dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas register --env sit --dry-run
     """
-    settings = Settings()
+    settings = load()
     with _registry(settings) as registry:
         act = registration.standings if dry_run else registration.register
         before = act(registry, env or settings.environment)
@@ -108,7 +92,7 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas diff --env sit
     """
-    settings = Settings()
+    settings = load()
     with _registry(settings) as registry:
         found = registration.standings(registry, env or settings.environment)
     if as_json:
@@ -124,21 +108,8 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
 def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
     from streams.confluent import ConfluentRegistry  # noqa: PLC0415 - its client takes a third of a second to import
 
-    with closing(ConfluentRegistry(RegistryAccess(settings.registry_url or _local_registry(settings)))) as registry:
+    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as registry:
         yield registry
-
-
-def _local_registry(settings: Settings) -> str:
-    """The local stack's registry if it runs; nothing is started here."""
-    away = OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
-    try:
-        from ops.stack import Stack  # noqa: PLC0415 - needs the extra `local`
-    except OrderflowError as missing:
-        raise away from missing
-    for part in Stack(settings).status():
-        if part.name == "registry" and part.healthy and part.address is not None:
-            return part.address
-    raise away
 
 
 def _standing_lines(standing: Standing) -> list[str]:

@@ -12,7 +12,7 @@ from schemas.evolution import same_meaning
 from schemas.payments import PaymentFailed
 from streams.confluent import ConfluentRegistry
 from streams.errors import RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
-from streams.registry import FULL_TRANSITIVE, ManagedRegistry, RegistryAccess
+from streams.registry import FULL_TRANSITIVE, ManagedRegistry
 from streams.testing.registry import MemoryRegistry
 
 SCHEMA = avro_schema(PaymentFailed)
@@ -33,9 +33,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
         return
     url = request.getfixturevalue("stack").registry
     with ExitStack() as exits:
-        yield lambda registers: exits.enter_context(
-            closing(ConfluentRegistry(RegistryAccess(url, registers=registers)))
-        )
+        yield lambda registers: exits.enter_context(closing(ConfluentRegistry({"url": url}, registers=registers)))
 
 
 @pytest.fixture
@@ -172,7 +170,7 @@ def test_a_registry_that_is_away_says_where_it_should_be() -> None:
         lambda registry: registry.id_of("a", SCHEMA),
         lambda registry: registry.latest("a"),
     ]
-    with closing(ConfluentRegistry(RegistryAccess("http://127.0.0.1:1", timeout_seconds=0.5))) as registry:
+    with closing(ConfluentRegistry({"url": "http://127.0.0.1:1"}, timeout_seconds=0.5)) as registry:
         for ask in asks:
             with pytest.raises(RegistryUnavailableError, match=r"http://127\.0\.0\.1:1 .*orderflow up"):
                 ask(registry)

@@ -110,7 +110,7 @@ def test_without_a_registry_the_way_to_one_is_said(run: Run, monkeypatch: pytest
     assert run("diff") == (
         1,
         "",
-        "orderflow: no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL\n",
+        "orderflow: no registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL\n",
     )
 
 

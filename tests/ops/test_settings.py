@@ -1,6 +1,12 @@
-import pytest
+from pathlib import Path
 
-from ops.settings import Settings, SettingsError, load
+import pytest
+from typer.testing import CliRunner
+
+from ops.cli import app
+from ops.settings import Settings, SettingsError, load, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_the_defaults_are_a_local_development_environment() -> None:
@@ -68,3 +74,16 @@ def test_security_reaches_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_security_the_clients_get_the_address_alone() -> None:
     assert Settings().kafka_client("b:1") == {"bootstrap.servers": "b:1", "security.protocol": "PLAINTEXT"}
     assert Settings().registry_client("http://r") == {"url": "http://r"}
+
+
+def test_the_page_in_docs_is_the_one_that_the_settings_give() -> None:
+    assert PAGE.read_text() == table(), "run: orderflow settings --markdown > docs/settings.md"
+
+
+def test_the_command_shows_what_is_in_force_with_secrets_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERFLOW_ENVIRONMENT", "sit")
+    monkeypatch.setenv("ORDERFLOW_KAFKA_SASL_PASSWORD", "hunter2")
+    shown = CliRunner().invoke(app, ["settings"]).stdout.splitlines()
+    assert "ORDERFLOW_ENVIRONMENT=sit" in shown
+    assert "ORDERFLOW_KAFKA_SASL_PASSWORD=**********" in shown
+    assert "ORDERFLOW_KAFKA_BOOTSTRAP=" in shown

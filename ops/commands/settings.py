@@ -1,0 +1,26 @@
+"""`orderflow settings`: what is in force."""
+
+from typing import Annotated
+
+import typer
+
+from ops.settings import Settings, load, table, variable
+
+
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md instead.")] = False,
+) -> None:
+    """Show every setting and the value in force, secrets masked.
+
+    Examples:
+        orderflow settings
+
+        ORDERFLOW_ENVIRONMENT=sit orderflow settings
+    """
+    if markdown:
+        typer.echo(table(), nl=False)
+        return
+    in_force = load()
+    for field in Settings.model_fields:
+        value = getattr(in_force, field)
+        typer.echo(f"{variable(field)}={'' if value is None else value}")
