@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,6 +14,7 @@ from ops import addresses, registration
 from ops.commands.options import AsJson, DryRun, Environment
 from ops.registration import Standing
 from ops.settings import Settings, load
+from schemas import generate as generated
 from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
@@ -25,6 +29,46 @@ class ContractBrokenError(OrderflowError):
 
     def __init__(self, count: int) -> None:
         super().__init__(f"{count} breaking {'change' if count == 1 else 'changes'}: readers and records would be lost")
+
+
+class StaleError(OrderflowError):
+    """Generated files are not what the declarations give."""
+
+
+@app.command()
+def generate(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is stale.")] = False,
+) -> None:
+    """Write the Avro schemas, the AsyncAPI document and the catalogue page, from the declarations.
+
+    Run it in the checkout.
+
+    Examples:
+        orderflow schemas generate
+
+        orderflow schemas generate --check
+    """
+    root, wanted = Path(), generated.texts(version("orderflow"))
+    if not (root / generated.AVRO).is_dir():
+        raise StaleError(f"{root.resolve()} is not the checkout: it has no {generated.AVRO}")
+    wrong = generated.stale(root, version("orderflow"))
+    for path, problem in wrong.items():
+        typer.echo(f"{path}: {problem}")
+        if not check:
+            _write(root / path, wanted.get(path))
+    if check and wrong:
+        raise StaleError(
+            f"{len(wrong)} generated files are not what schemas/ declares; run: orderflow schemas generate"
+        )
+    typer.echo(f"{len(wanted)} generated files, {0 if check else len(wrong)} written", err=True)
+
+
+def _write(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 @app.command()
