@@ -7,18 +7,18 @@ checker has the last word on Avro's rules.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 from avro.schema import make_avsc_object
+from fastavro import parse_schema
 
 from schemas.avsc import Schema, avro_schema, fullname, without
 from schemas.message import Kind, Message
 
 #: Words for people: they change no record.
 WORDS = frozenset({"doc", "aliases"})
-#: What Avro's rules don't look at.
-_UNSEEN = WORDS | {"logicalType"}
+_LOGICAL = frozenset({"logicalType"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,12 @@ def unreleased(contract: Sequence[type[Message]], baseline: Baseline) -> dict[st
 
 def same_meaning(one: Schema, other: Schema) -> bool:
     """Whether two schemas differ in words only."""
-    return bool(without(one, WORDS) == without(other, WORDS))
+    return _normal(one) == _normal(other)
 
 
 def differences(old: Schema, new: Schema) -> list[str]:
     """What changed from one version of a record to the other, field by field, harmless or not."""
+    old, new = _normal(old), _normal(new)
     before, after = dict(_fields("", old, _names(old))), dict(_fields("", new, _names(new)))
     return [
         *(f"{path}: removed" for path in before if path not in after),
@@ -110,11 +111,12 @@ def differences(old: Schema, new: Schema) -> list[str]:
 
 def breaks_between(old: Schema, new: Schema, version: str = "the registered version") -> list[Break]:
     """What breaks between two versions of one record, whichever of them reads."""
+    old, new = _normal(old), _normal(new)
     found = list(_Walk(old, new, version).breaks())
     if not found:
         # The walk and Avro's own rules should agree; where they don't, Avro is right.
         found = [
-            Break(_name(new), f"{reader} can't read what {writer} writes ({verdict})", "take the change back")
+            Break(new["name"], f"{reader} can't read what {writer} writes ({verdict})", "take the change back")
             for reader, writer, verdict in (
                 ("this contract", version, _avro_verdict(new, old)),
                 (version, "this contract", _avro_verdict(old, new)),
@@ -127,7 +129,7 @@ def breaks_between(old: Schema, new: Schema, version: str = "the registered vers
 def _avro_verdict(reader: Schema, writer: Schema) -> str:
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # avro leaves it untyped
     result = checker.get_compatibility(
-        make_avsc_object(without(reader, _UNSEEN)), make_avsc_object(without(writer, _UNSEEN))
+        make_avsc_object(without(reader, _LOGICAL)), make_avsc_object(without(writer, _LOGICAL))
     )
     return "" if result.compatibility is SchemaCompatibilityType.compatible else ", ".join(sorted(result.messages))
 
@@ -164,14 +166,14 @@ class _Walk:
         self._old_names, self._new_names = _names(old), _names(new)
 
     def breaks(self) -> Iterator[Break]:
-        yield from self._types(_name(self._new), self._old, self._new)
+        yield from self._types(self._new["name"], self._old, self._new)
 
     def _types(self, path: str, old: Any, new: Any) -> Iterator[Break]:
         old, new = _resolved(old, self._old_names), _resolved(new, self._new_names)
         match old, new:
-            case {"type": "record"}, {"type": "record"} if _name(old) == _name(new):
+            case {"type": "record"}, {"type": "record"} if old["name"] == new["name"]:
                 yield from self._records(path, old, new)
-            case {"type": "enum"}, {"type": "enum"} if _name(old) == _name(new):
+            case {"type": "enum"}, {"type": "enum"} if old["name"] == new["name"]:
                 yield from self._enums(path, old, new)
             case {"type": "array"}, {"type": "array"}:
                 yield from self._types(f"{path}[]", old["items"], new["items"])
@@ -213,21 +215,22 @@ class _Walk:
         if gone:
             yield Break(
                 path,
-                f"{_name(new)} lost {', '.join(gone)}, which records of {self._version} hold",
+                f"{new['name']} lost {', '.join(gone)}, which records of {self._version} hold",
                 "keep every symbol; stop publishing it instead",
             )
         added = [symbol for symbol in new["symbols"] if symbol not in old["symbols"]]
         if added and "default" not in old:
             yield Break(
                 path,
-                f"{_name(new)} gained {', '.join(added)}, but in {self._version} it has no default to read them as",
+                f"{new['name']} gained {', '.join(added)}, but in {self._version} it has no default to read them as",
                 "keep the symbols, or add a field beside it",
             )
 
 
-def _name(schema: Schema) -> str:
-    name: str = schema["name"]
-    return name if "." in name or "namespace" not in schema else f"{schema['namespace']}.{name}"
+def _normal(schema: Schema) -> Schema:
+    # Every name in full: Apicurio hands a schema back with the namespaces left out of its parts.
+    parsed = cast("Schema", parse_schema(without(schema, WORDS), {}))
+    return {name: each for name, each in parsed.items() if not name.startswith("__")}
 
 
 def _names(schema: Schema) -> dict[str, Schema]:
@@ -242,11 +245,11 @@ def _collect(schema: Any, names: dict[str, Schema]) -> None:
             for each in schema:
                 _collect(each, names)
         case {"type": "record", "fields": fields}:
-            names[_name(schema)] = schema
+            names[schema["name"]] = schema
             for field in fields:
                 _collect(field["type"], names)
         case {"type": "enum"}:
-            names[_name(schema)] = schema
+            names[schema["name"]] = schema
         case {"type": "array", "items": items}:
             _collect(items, names)
 
@@ -277,7 +280,7 @@ def _signature(schema: Any) -> str:
         case {"logicalType": logical, "type": carrier}:
             return f"{carrier} ({logical})"
         case {"type": ("record" | "enum") as kind}:
-            return f"{kind} {_name(schema)}"
+            return f"{kind} {schema['name']}"
         case {"type": "array", "items": items}:
             return f"array of {_signature(items)}"
         case {"type": str(carrier)}:

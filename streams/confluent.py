@@ -31,6 +31,10 @@ class ConfluentRegistry:
         self._access = access
         self._client = _client(access)
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
     def schema_of(self, schema_id: int) -> Schema | None:
         found = self._unless_missing(self._client.get_schema, schema_id)
         return None if found is None else _parsed(found)

@@ -1,6 +1,8 @@
 """`orderflow schemas …`: the contract against its releases and against the registry."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,12 +11,12 @@ import typer
 from ops import registration
 from ops.registration import Standing
 from ops.settings import Settings
+from ops.stack.errors import MissingExtraError
 from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
 from schemas.evolution import breaks, unreleased
-from streams.confluent import ConfluentRegistry
-from streams.registry import RegistryAccess
+from streams.registry import ManagedRegistry, RegistryAccess
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
 
@@ -81,8 +83,9 @@ def register(env: Environment = None, dry_run: DryRun = False) -> None:
         orderflow schemas register --env sit --dry-run
     """
     settings = Settings()
-    registry, environment = _registry(settings), env or settings.environment
-    before = (registration.standings if dry_run else registration.register)(registry, environment)
+    with _registry(settings) as registry:
+        act = registration.standings if dry_run else registration.register
+        before = act(registry, env or settings.environment)
     changing = [standing for standing in before if not standing.settled]
     for standing in changing:
         for line in _standing_lines(standing):
@@ -98,7 +101,8 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
         orderflow schemas diff --env sit
     """
     settings = Settings()
-    found = registration.standings(_registry(settings), env or settings.environment)
+    with _registry(settings) as registry:
+        found = registration.standings(registry, env or settings.environment)
     if as_json:
         typer.echo(json.dumps([asdict(standing) for standing in found], indent=2))
         return
@@ -108,10 +112,23 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
 
 
-def _registry(settings: Settings) -> ConfluentRegistry:
-    if settings.registry_url is None:
-        raise OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
-    return ConfluentRegistry(RegistryAccess(settings.registry_url))
+@contextmanager
+def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
+    from streams.confluent import ConfluentRegistry  # noqa: PLC0415 - its client takes a third of a second to import
+
+    with closing(ConfluentRegistry(RegistryAccess(settings.registry_url or _local_registry(settings)))) as registry:
+        yield registry
+
+
+def _local_registry(settings: Settings) -> str:
+    """The local stack's registry if it runs; nothing is started here."""
+    with suppress(MissingExtraError):
+        from ops.stack import Stack  # noqa: PLC0415 - needs the extra `local`
+
+        for part in Stack(settings).status():
+            if part.name == "registry" and part.healthy and part.address is not None:
+                return part.address
+    raise OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
 
 
 def _standing_lines(standing: Standing) -> list[str]:

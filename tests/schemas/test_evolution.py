@@ -9,9 +9,9 @@ from avro.schema import make_avsc_object
 
 from schemas.avsc import Schema, fullname, without
 from schemas.catalogue import MESSAGES
-from schemas.evolution import Release, breaks, breaks_between, same_meaning, unreleased
+from schemas.evolution import Release, breaks, breaks_between, differences, same_meaning, unreleased
 from schemas.message import Message
-from schemas.payments import PaymentFailed
+from schemas.payments import PaymentFailed, PaymentFailureReason
 
 NAME = fullname(PaymentFailed)
 NOW = Release.of(PaymentFailed)
@@ -71,7 +71,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
         ".orderId: was optional in 0.9.0, whose records may lack it; keep it optional",
     ),
     "a field made optional": (
-        lambda fields: fields["meta"].update(type=fields["meta"]["type"][1]),
+        lambda fields: fields.update(meta={"name": "meta", "type": fields["meta"]["type"][1]}),
         ".meta: became optional, but readers of 0.9.0 require it; keep it required",
     ),
     "a type changed": (
@@ -226,7 +226,30 @@ def test_what_is_released_waits_no_more() -> None:
 def test_words_are_for_people() -> None:
     worded = deepcopy(NOW.schema) | {"doc": "Another word for it.", "aliases": ["a.B"]}
     assert same_meaning(worded, NOW.schema)
+    assert differences(worded, NOW.schema) == []
     assert not same_meaning(reshaped(lambda fields: fields.pop("meta")), NOW.schema)
+
+
+def test_a_part_means_the_same_without_the_namespace_that_it_inherits() -> None:
+    shortened = reshaped(lambda fields: fields["reason"]["type"].pop("namespace"))
+    assert same_meaning(shortened, NOW.schema)
+    assert breaks_between(shortened, NOW.schema) == []
+
+
+def test_a_difference_is_named_by_its_field_harmless_or_not() -> None:
+    def older(fields: dict[str, Any]) -> None:
+        symbols(fields).remove("EXPIRED_CARD")
+        meta_fields(fields).pop()
+        fields["failedAt"].update(type="long")
+        fields.update(note=NOTE)
+
+    known = " ".join(PaymentFailureReason)
+    assert differences(reshaped(older), NOW.schema) == [
+        "note: removed",
+        "meta.traceparent: added (null or string, optional)",
+        f"reason symbols: was {known.replace(' EXPIRED_CARD', '')}, is {known}",
+        "failedAt: was long, is long (timestamp-millis)",
+    ]
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=fullname)
