@@ -101,9 +101,17 @@ class Kafka(LocalPart):
         self._artifacts = artifacts
         self._wanted_brokers = brokers
 
+    def settle_broker_count(self) -> int:
+        """How many brokers there are to be: as asked for, as the data has it, or one."""
+        existing = self._state.brokers
+        count = self._wanted_brokers or existing or 1
+        if existing not in (None, count):
+            raise BrokerCountError(wanted=count, existing=existing, data_dir=self._layout.root)
+        self._state.remember_brokers(count)
+        return count
+
     def start(self) -> str:
-        ids = range(1, self._settle_broker_count() + 1)
-        nodes = self._nodes(ids)
+        nodes = self._nodes(range(1, self.settle_broker_count() + 1))
         bootstrap = ",".join(f"{HOST}:{node.port}" for node in nodes)
         jars = self._artifacts.kafka_jars()
         for node in nodes:
@@ -144,14 +152,6 @@ class Kafka(LocalPart):
 
     def logs(self) -> list[Path]:
         return [self._layout.log(node_name(i)) for i in range(1, (self._state.brokers or 1) + 1)]
-
-    def _settle_broker_count(self) -> int:
-        existing = self._state.brokers
-        count = self._wanted_brokers or existing or 1
-        if existing not in (None, count):
-            raise BrokerCountError(wanted=count, existing=existing, data_dir=self._layout.root)
-        self._state.remember_brokers(count)
-        return count
 
     def _running(self) -> dict[int, psutil.Process]:
         ids = range(1, (self._state.brokers or 1) + 1)

@@ -160,6 +160,7 @@ def _settings(port: int, log: Path) -> Mapping[str, str]:
         "QUARKUS_LOG_CONSOLE_ENABLED": "false",
         "QUARKUS_LOG_FILE_ENABLED": "true",
         "QUARKUS_LOG_FILE_JSON_ENABLED": "false",
+        "QUARKUS_LOG_FILE_FORMAT": "%d{yyyy-MM-dd HH:mm:ss.SSS} %-5p %c{1} %s%e%n",
         "QUARKUS_LOG_FILE_PATH": str(log),
         "QUARKUS_LOG_FILE_ROTATION_MAX_FILE_SIZE": "10M",
         "QUARKUS_LOG_FILE_ROTATION_MAX_BACKUP_INDEX": "1",

@@ -47,8 +47,9 @@ class Stack:
         self._state = State(self._layout.state)
         self._starting: dict[PartName, Future[str]] = {}
         artifacts = Artifacts(self._report.download)
+        self._kafka = Kafka(self._layout, self._state, artifacts, brokers=brokers)
         self._local: dict[PartName, LocalPart] = {
-            "kafka": Kafka(self._layout, self._state, artifacts, brokers=brokers),
+            "kafka": self._kafka,
             "postgres": Postgres(self._layout, self._state),
             "registry": Registry(self._layout, self._state, artifacts, self._started_postgres),
         }
@@ -58,6 +59,8 @@ class Stack:
         """Start what doesn't run, wait until all of it answers. Repeating it is harmless and heals."""
         self._layout.make()
         with self._alone():
+            if self._parts["kafka"] is self._kafka:
+                self._kafka.settle_broker_count()  # an error of the user's: said before anything starts
             for name in ("kafka", "postgres", "registry"):  # the registry last: it waits for the start of PostgreSQL
                 self._starting[name] = in_background(partial(self._up, self._parts[name]))
             # All of them to their ends first, so that a failure leaves nothing in motion.
