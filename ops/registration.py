@@ -77,9 +77,11 @@ def _standing(registry: ManagedRegistry, environment: str, message: type[Message
 
 
 def _settle(registry: ManagedRegistry, standing: Standing, schema: Schema) -> None:
-    # Guarded before it gets a new version; but a subject must exist before it can be guarded.
     if standing.state == "missing":
         registry.register(standing.subject, schema)
+        # A subject must exist to be guarded; by itself, because the registry's own rule may change behind our back.
+        registry.guard(standing.subject)
+        return
     if not standing.guarded:
         registry.guard(standing.subject)
     if standing.state == "differs":

@@ -42,7 +42,7 @@ class ManagedRegistry(Registry, Protocol):
         """Make it the newest version, or find that it is there; raises SchemaRejectedError."""
 
     def level(self, subject: str) -> str | None:
-        """The compatibility that the subject itself is held to, None if it follows the registry's own."""
+        """The compatibility that the subject is held to: by itself, or (some registries) by the registry's own rule."""
 
     def guard(self, subject: str) -> None:
         """Hold it to FULL_TRANSITIVE from now on."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,7 +11,6 @@ import typer
 from ops import registration
 from ops.registration import Standing
 from ops.settings import Settings
-from ops.stack.errors import MissingExtraError
 from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
@@ -122,13 +121,15 @@ def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
 
 def _local_registry(settings: Settings) -> str:
     """The local stack's registry if it runs; nothing is started here."""
-    with suppress(MissingExtraError):
+    away = OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
+    try:
         from ops.stack import Stack  # noqa: PLC0415 - needs the extra `local`
-
-        for part in Stack(settings).status():
-            if part.name == "registry" and part.healthy and part.address is not None:
-                return part.address
-    raise OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
+    except OrderflowError as missing:
+        raise away from missing
+    for part in Stack(settings).status():
+        if part.name == "registry" and part.healthy and part.address is not None:
+            return part.address
+    raise away
 
 
 def _standing_lines(standing: Standing) -> list[str]:
