@@ -9,14 +9,14 @@ from schemas.evolution import Baseline, Release
 DIRECTORY = Path(__file__).parent / "baseline"
 
 
-def read(directory: Path = DIRECTORY) -> Baseline:
+def read(directory: Path) -> Baseline:
     return {
         path.stem: tuple(Release(**release) for release in json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(directory.glob("*.json"))
     }
 
 
-def add(releases: Iterable[tuple[str, Release]], directory: Path = DIRECTORY) -> None:
+def add(releases: Iterable[tuple[str, Release]], directory: Path) -> None:
     """Append to the history of each message; what was released is never rewritten."""
     directory.mkdir(parents=True, exist_ok=True)
     baseline = read(directory)

@@ -15,14 +15,24 @@ from schemas import released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
 from schemas.evolution import breaks, unreleased
+from schemas.topics import ENVIRONMENT
 from streams.registry import ManagedRegistry, RegistryAccess
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
+
+
+def _slug(env: str | None) -> str | None:
+    if env is not None and not ENVIRONMENT.fullmatch(env):
+        raise typer.BadParameter(f"{env!r} is no environment: up to 20 of a-z, 0-9 and hyphens, such as dev, sit, prod")
+    return env
+
+
 Environment = Annotated[
-    str | None, typer.Option("--env", help="The <env> in every topic name.", show_default="ORDERFLOW_ENVIRONMENT")
+    str | None,
+    typer.Option("--env", help="The <env> in every topic name.", show_default="ORDERFLOW_ENVIRONMENT", callback=_slug),
 ]
 
 
@@ -40,17 +50,16 @@ def check(as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas check
     """
-    found = breaks(MESSAGES, released.read())
+    baseline = released.read(released.DIRECTORY)
+    found = breaks(MESSAGES, baseline)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
-    else:
-        for each in found:
-            typer.echo(str(each))
+    for each in () if as_json else found:
+        typer.echo(str(each))
     if found:
         raise ContractBrokenError(len(found))
-    if not as_json:
-        waiting = unreleased(MESSAGES, released.read())
-        typer.echo(f"{len(MESSAGES)} messages are compatible with every release; {len(waiting)} wait for theirs")
+    waiting = len(unreleased(MESSAGES, baseline))
+    typer.echo(f"{len(MESSAGES)} messages are compatible with every release, {waiting} wait for theirs", err=True)
 
 
 @app.command()
@@ -60,14 +69,14 @@ def release(dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas release --dry-run
     """
-    baseline = released.read()
+    baseline = released.read(released.DIRECTORY)
     if found := breaks(MESSAGES, baseline):
         for each in found:
             typer.echo(str(each), err=True)
         raise ContractBrokenError(len(found))
     moved = unreleased(MESSAGES, baseline)
     if not dry_run:
-        released.add(moved.items())
+        released.add(moved.items(), released.DIRECTORY)
     for name, now in moved.items():
         before = baseline[name][-1].version if name in baseline else "new"
         typer.echo(f"{name}: {before} -> {now.version}")

@@ -257,6 +257,14 @@ def test_arbitrary_bytes_behind_a_good_framing_never_raise(body: bytes) -> None:
     assert isinstance(read, (Undecodable, PaymentFailed))
 
 
+@given(place=st.integers(min_value=0, max_value=10_000), byte=st.integers(min_value=0, max_value=255))
+def test_one_wrong_byte_never_raises(place: int, byte: int) -> None:
+    codec = Codec(MemoryRegistry(), "dev")
+    value = bytearray(codec.encode(declined()))
+    value[place % len(value)] = byte
+    assert isinstance(codec.decode(bytes(value)), (Undecodable, PaymentFailed))
+
+
 # What must not be published
 
 
