@@ -21,6 +21,7 @@ from schemas.catalogue import BY_FULLNAME
 from schemas.message import Message
 from schemas.types import UNRECOGNIZED, Symbols
 from streams.errors import UnpublishableError
+from streams.hazards import hazard
 from streams.registry import Registry, subject_of
 
 MAGIC = 0
@@ -152,6 +153,8 @@ class Codec:
             return Undecodable(Reason.FOREIGN_SCHEMA, f"schema {schema_id}: {type(cause).__name__}: {cause}")
         if declared is None:
             return Undecodable(Reason.FOREIGN_SCHEMA, f"schema {schema_id} is of {writer['name']}")
+        if danger := hazard(writer):
+            return Undecodable(Reason.FOREIGN_SCHEMA, f"schema {schema_id} of {writer['name']}: {danger}")
         ours = _parsed(avro_schema(declared))
         return _Reading(
             declared, writer, None if writer == ours else ours, declared.__pydantic_validator__.validate_python

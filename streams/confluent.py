@@ -112,7 +112,7 @@ def _parsed(registered: RegisteredText) -> Schema:
         return {"type": str(registered.schema_type)}
     try:
         parsed: Schema = json.loads(registered.schema_str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"type": registered.schema_str}
     return parsed
 

@@ -218,6 +218,42 @@ def test_a_schema_that_we_can_not_read_with_is_foreign(codec: Codec, registry: M
     assert reason_of(codec.decode(value))[0] == Reason.FOREIGN_SCHEMA
 
 
+NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+SELF = {"type": "record", "name": "Self", "fields": [{"name": "me", "type": "Self"}]}
+HOLLOW = {"type": "record", "name": "Hollow", "fields": [{"name": "nothing", "type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("extra", "danger"),
+    [
+        pytest.param(["null", NODE], "Node holds itself", id="recursive"),
+        pytest.param({"type": "map", "values": NODE}, "Node holds itself", id="recursive in a map"),
+        pytest.param({"type": "array", "items": SELF}, "Self holds itself", id="recursive without width"),
+        pytest.param({"type": "array", "items": "null"}, "without any width", id="nulls without end"),
+        pytest.param({"type": "array", "items": HOLLOW}, "without any width", id="hollow records without end"),
+    ],
+)
+def test_a_schema_that_would_hurt_the_reader_is_not_read_with(
+    codec: Codec, registry: MemoryRegistry, extra: Any, danger: str
+) -> None:
+    schema = reshaped(lambda fields: fields.update(extra={"name": "extra", "type": extra}))
+    value = struct.pack(">BI", 0, registry.register("strangers", schema)) + b"\x02" * 100_000
+    reason, detail = reason_of(codec.decode(value))
+    assert reason == Reason.FOREIGN_SCHEMA
+    assert danger in detail
+
+
+def test_a_part_that_is_used_twice_is_harmless(codec: Codec, registry: MemoryRegistry) -> None:
+    part = {"type": "record", "name": "Part", "fields": [{"name": "a", "type": "string"}]}
+    schema = reshaped(
+        lambda fields: fields.update(
+            one={"name": "one", "type": part}, more={"name": "more", "type": {"type": "array", "items": "Part"}}
+        )
+    )
+    value = written(registry, schema, declined(), one={"a": "x"}, more=[{"a": "y"}])
+    assert codec.decode(value) == declined()
+
+
 def test_a_writer_that_lacks_a_required_field_does_not_match(codec: Codec, registry: MemoryRegistry) -> None:
     schema = reshaped(lambda fields: fields.pop("orderId"))
     reason, detail = reason_of(codec.decode(written(registry, schema, declined())))
