@@ -61,6 +61,9 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> str:
         "default.replication.factor": replicas,
         "min.insync.replicas": max(1, replicas - 1),
         "group.initial.rebalance.delay.ms": 0,
+        # A killed broker may register again only when its old session has ended; the default is 9 s.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         **_internal_topics(replicas),
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
@@ -81,8 +84,9 @@ def ask(client_settings: Mapping[str, str], *, brokers: int = 1, seconds: float 
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
     # log_level 0: a broker that is away is what we ask about, not something for librdkafka to print.
-    client = AdminClient({**client_settings, "log_level": 0, "reconnect.backoff.max.ms": 200})
+    settings: dict[str, str | int | float | bool] = {**client_settings, "log_level": 0, "reconnect.backoff.max.ms": 200}
     try:
+        client = AdminClient(settings)
         return Answer() if len(client.list_topics(timeout=seconds).brokers) >= brokers else None
     except KafkaException:
         return None
@@ -154,9 +158,10 @@ class Kafka(LocalPart):
         return [self._layout.log(node_name(i)) for i in range(1, (self._state.brokers or 1) + 1)]
 
     def _running(self) -> dict[int, psutil.Process]:
-        ids = range(1, (self._state.brokers or 1) + 1)
-        found = {i: process.find(self._layout.part(node_name(i))) for i in ids}
-        return {i: running for i, running in found.items() if running is not None}
+        """Whatever brokers of this data dir there are, even if its record is gone."""
+        found = process.find_all(self._layout.root).items()
+        brokers = {path.name.partition("-"): server for path, server in found}
+        return {int(number): server for (name, _, number), server in brokers.items() if name == self.name}
 
     def _nodes(self, ids: Sequence[int]) -> list[Node]:
         """Their ports as remembered. A port that someone took moves, and then the running brokers must hear of it."""

@@ -34,15 +34,22 @@ def ask(dsn: str) -> Answer | None:
         with psycopg.connect(dsn, connect_timeout=_ASK_SECONDS) as connection:
             connection.execute("select 1")
             return Answer(connection.info.parameter_status("server_version"))
-    except psycopg.OperationalError:
+    except psycopg.Error:
         return None
 
 
 def without_password(dsn: str) -> str:
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    import psycopg  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
 
-    password = conninfo_to_dict(dsn).get("password")
-    return dsn.replace(str(password), "***") if password else dsn
+    try:
+        known = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "(an address that PostgreSQL can't read)"
+    if "password" not in known:
+        return dsn
+    # Built anew, not cut out: in an address the password may be percent-encoded.
+    return make_conninfo(**{name: str(value) for name, value in known.items() if name != "password"})
 
 
 def dsn(port: int, database: str = DATABASE) -> str:

@@ -21,6 +21,7 @@ from ops.stack.logs import tail
 from ops.stack.waiting import wait_until
 
 LOG_TAIL_LINES = 15
+_MARKER = "orderflow.part="
 _KILL_SECONDS = 10
 
 #: A Popen that is dropped while its child lives warns of it; ours are meant to outlive us. Also, polling them reaps
@@ -42,19 +43,25 @@ class Launch:
 
 
 def marker(directory: Path) -> str:
-    return f"orderflow.part={directory}"
+    return f"{_MARKER}{directory}"
 
 
 def find(directory: Path) -> psutil.Process | None:
     """Our server on that directory, if it runs."""
+    return find_all(directory.parent).get(directory)
+
+
+def find_all(root: Path) -> dict[Path, psutil.Process]:
+    """Our running servers with directories right below `root`, by directory."""
     _reap()
-    wanted = {marker(directory), f"-D{marker(directory)}"}
-    for process in sorted(psutil.process_iter(), key=lambda p: p.pid):
-        # Gone while we look, a zombie, or not ours to read: then it isn't the one.
+    found: dict[Path, psutil.Process] = {}
+    for process in psutil.process_iter():
+        # Gone while we look, a zombie, or not ours to read: then it isn't one.
         with suppress(psutil.Error):
-            if wanted.intersection(process.cmdline()) and not _is_fork(process, wanted):
-                return process
-    return None
+            directory = _marked(process)
+            if directory is not None and directory.parent == root and not _is_fork(process, directory):
+                found[directory] = process
+    return found
 
 
 def start(launch: Launch) -> psutil.Process:
@@ -145,11 +152,18 @@ def _send(process: psutil.Process, what: signal.Signals) -> None:
         process.send_signal(what)
 
 
-def _is_fork(process: psutil.Process, wanted: set[str]) -> bool:
+def _marked(process: psutil.Process) -> Path | None:
+    for argument in process.cmdline():
+        if (directory := argument.removeprefix("-D").removeprefix(_MARKER)) != argument.removeprefix("-D"):
+            return Path(directory)
+    return None
+
+
+def _is_fork(process: psutil.Process, directory: Path) -> bool:
     """PostgreSQL's children look like their parent until they set their titles."""
     with suppress(psutil.Error):  # a parent that we may not read is no server of ours
         parent = process.parent()
-        return parent is not None and bool(wanted.intersection(parent.cmdline()))
+        return parent is not None and _marked(parent) == directory
     return False
 
 

@@ -40,7 +40,8 @@ class OnTerminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._bars.live.is_started:  # else stopping it would print an empty line
+            self._bars.stop()
 
     def part_ready(self, part: str, seconds: float) -> None:
         self._say(f"{part:<9} ready in {seconds:.1f} s")

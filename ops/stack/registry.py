@@ -1,5 +1,6 @@
 """Apicurio as the schema registry, through its Confluent-compatible API, with its schemas in PostgreSQL."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,7 +19,6 @@ SCHEMA = "registry"
 _START_SECONDS = 90
 _STOP_SECONDS = 10
 _ASK_SECONDS = 5
-_HTTP_OK = 200
 _MEMORY = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
@@ -26,28 +26,34 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}/apis/ccompat/v7"
 
 
-def ask(client_settings: Mapping[str, str]) -> Answer | None:
-    """A registry that someone else runs, asked as the pipeline will ask it: with its login and its certificates."""
+def ask(client_settings: Mapping[str, str], *, through_proxy: bool = True) -> Answer | None:
+    """`client_settings` as Confluent's client takes them: with the login and the certificates of a given registry."""
     import httpx  # noqa: PLC0415 -- `orderflow --help` stays quick
-    from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError  # noqa: PLC0415
 
+    login = client_settings.get("basic.auth.user.info")
     try:
-        with SchemaRegistryClient({**client_settings, "timeout": _ASK_SECONDS, "max.retries": 0}) as client:
-            client.get_subjects()
-    except (httpx.HTTPError, SchemaRegistryError):
+        response = httpx.get(
+            f"{client_settings['url'].rstrip('/')}/subjects",
+            auth=httpx.BasicAuth(*login.split(":", 1)) if login else None,
+            verify=_tls(client_settings),
+            timeout=_ASK_SECONDS,
+            trust_env=through_proxy,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):  # OSError: a certificate that cannot be read
         return None
-    return Answer()
+    return Answer() if response.status_code == httpx.codes.OK else None
+
+
+def _tls(client_settings: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=client_settings.get("ssl.ca.location"))
+    if (certificate := client_settings.get("ssl.certificate.location")) is not None:
+        context.load_cert_chain(certificate, client_settings.get("ssl.key.location"))
+    return context
 
 
 def ask_local(port: int) -> Answer | None:
-    import httpx  # noqa: PLC0415
-
-    try:
-        # trust_env: no proxy reaches our loopback, whatever the environment says.
-        response = httpx.get(f"{url(port)}/subjects", timeout=_ASK_SECONDS, trust_env=False)
-    except httpx.HTTPError:
-        return None
-    return Answer() if response.status_code == _HTTP_OK else None
+    # No proxy reaches our loopback, whatever the environment says.
+    return ask({"url": url(port)}, through_proxy=False)
 
 
 class Registry(LocalPart):
@@ -126,7 +132,7 @@ class _Database:
                     "APICURIO_DATASOURCE_USERNAME": info.user,
                     "APICURIO_DATASOURCE_PASSWORD": info.password,
                 }
-                ssl = info.get_parameters().get("sslmode", "prefer")
+                sslmode = info.get_parameters().get("sslmode", "prefer")
         except psycopg.Error as error:
             raise StackError(
                 f"the registry could not make its schema `{SCHEMA}` in PostgreSQL; see: orderflow logs postgres"
@@ -136,7 +142,7 @@ class _Database:
                 "the registry reaches PostgreSQL by TCP alone, and ORDERFLOW_POSTGRES_DSN names a socket; "
                 "give a host and a port, or a running registry by ORDERFLOW_REGISTRY_URL"
             )
-        self._options = urlencode({"currentSchema": SCHEMA, "ApplicationName": "registry", "sslmode": ssl})
+        self._options = urlencode({"currentSchema": SCHEMA, "ApplicationName": "registry", "sslmode": sslmode})
         #: In the command line, so that a running registry can be asked which database it uses.
         self.marker = f"-Dorderflow.database={self._place}"
 

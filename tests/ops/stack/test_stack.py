@@ -11,7 +11,8 @@ import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from ops.settings import Settings
@@ -50,8 +51,8 @@ def kept(project: Path) -> Addresses:
 
 
 def _create_topic(addresses: Addresses, *, copies: int) -> None:
-    created = AdminClient({"bootstrap.servers": addresses.kafka}).create_topics([NewTopic("kept", 1, copies)])
-    created["kept"].result(30)
+    admin = AdminClient({"bootstrap.servers": addresses.kafka})
+    admin.create_topics([NewTopic("kept", 1, copies)])["kept"].result(30)
     producer = Producer({"bootstrap.servers": addresses.kafka, "acks": "all"})
     producer.produce("kept", b"a record")
     assert producer.flush(30) == 0
