@@ -66,7 +66,12 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> str:
         "broker.heartbeat.interval.ms": 500,
         **_internal_topics(replicas),
     }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())
+    return "".join(f"{key}={_escaped(str(value))}\n" for key, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    """A path may hold what java.util.Properties doesn't read as it is: backslashes, and whatever is not ASCII."""
+    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00")
 
 
 def _internal_topics(replicas: int) -> dict[str, object]:

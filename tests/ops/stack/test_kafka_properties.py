@@ -29,5 +29,10 @@ def test_everything_listens_on_loopback_alone() -> None:
     assert _parsed(NODES)["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
 
 
+def test_a_path_is_written_as_java_reads_it() -> None:
+    text = properties(NODES[0], NODES[:1], Path("/home/José Ω/kafka-1"))
+    assert "log.dirs=/home/Jos\\u00e9 \\u03a9/kafka-1\n" in text
+
+
 def test_topics_do_not_appear_by_themselves() -> None:
     assert _parsed(NODES)["auto.create.topics.enable"] == "false"

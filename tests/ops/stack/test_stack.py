@@ -32,7 +32,7 @@ def _stack(project: Path, *, brokers: int | None = None) -> Stack:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    project = tmp_path_factory.mktemp("project")
+    project = tmp_path_factory.mktemp("a project")
     yield project
     _stack(project).down(purge=True)
     assert _ours(project) == []
