@@ -41,6 +41,11 @@ class Scripted(BaseHTTPRequestHandler):
         """Keep the tests' output for the tests."""
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that gives up is what one of the tests is about."""
+
+
 @contextmanager
 def serving(status: int, body: str, *, silent: bool = False) -> Iterator[str]:
     class Handler(Scripted):
@@ -51,7 +56,7 @@ def serving(status: int, body: str, *, silent: bool = False) -> Iterator[str]:
     if not silent:
         Handler.released.set()
     Scripted.seen.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
