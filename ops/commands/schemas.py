@@ -1,27 +1,21 @@
-"""`orderflow schemas …`: the contract against its releases and against the registry."""
+"""`orderflow schemas …`: the contract against its releases and against the registry.
+
+What a verb needs is imported when it runs: `orderflow --help` stays quick.
+"""
+# ruff: noqa: PLC0415
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import registration
-from ops.registration import Standing
-from ops.settings import Settings
-from schemas import released
-from schemas.catalogue import MESSAGES
-from schemas.errors import OrderflowError
-from schemas.evolution import breaks, unreleased
 from schemas.topics import ENVIRONMENT
-from streams.registry import ManagedRegistry, RegistryAccess
+
+if TYPE_CHECKING:
+    from ops.registration import Standing
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
 
 
 def _slug(env: str | None) -> str | None:
@@ -30,17 +24,12 @@ def _slug(env: str | None) -> str | None:
     return env
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
 Environment = Annotated[
     str | None,
     typer.Option("--env", help="The <env> in every topic name.", show_default="ORDERFLOW_ENVIRONMENT", callback=_slug),
 ]
-
-
-class ContractBrokenError(OrderflowError):
-    """The contract breaks with what was released."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} breaking {'change' if count == 1 else 'changes'}: readers and records would be lost")
 
 
 @app.command()
@@ -50,16 +39,16 @@ def check(as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas check
     """
-    baseline = released.read(released.DIRECTORY)
-    found = breaks(MESSAGES, baseline)
+    from ops import contract
+
+    found = contract.broken()
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     for each in () if as_json else found:
         typer.echo(str(each))
     if found:
-        raise ContractBrokenError(len(found))
-    waiting = len(unreleased(MESSAGES, baseline))
-    typer.echo(f"{len(MESSAGES)} messages are compatible with every release, {waiting} wait for theirs", err=True)
+        raise contract.ContractBrokenError(found)
+    typer.echo(f"compatible with every release; {len(contract.waiting())} messages wait for the next", err=True)
 
 
 @app.command()
@@ -69,17 +58,17 @@ def release(dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas release --dry-run
     """
-    baseline = released.read(released.DIRECTORY)
-    if found := breaks(MESSAGES, baseline):
-        for each in found:
-            typer.echo(str(each), err=True)
-        raise ContractBrokenError(len(found))
-    moved = unreleased(MESSAGES, baseline)
+    from ops import contract
+
+    found, moved = contract.broken(), contract.waiting()
+    for each in found:
+        typer.echo(str(each), err=True)
+    if found:
+        raise contract.ContractBrokenError(found)
     if not dry_run:
-        released.add(moved.items(), released.DIRECTORY)
-    for name, now in moved.items():
-        before = baseline[name][-1].version if name in baseline else "new"
-        typer.echo(f"{name}: {before} -> {now.version}")
+        contract.release()
+    for name, (before, now) in moved.items():
+        typer.echo(f"{name}: {before or 'new'} -> {now}")
     typer.echo(_summary(len(moved), "released", dry_run=dry_run))
 
 
@@ -90,14 +79,15 @@ def register(env: Environment = None, dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas register --env sit --dry-run
     """
+    from ops import contract, registration
+    from ops.settings import Settings
+
     settings = Settings()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         act = registration.standings if dry_run else registration.register
         before = act(registry, env or settings.environment)
     changing = [standing for standing in before if not standing.settled]
-    for standing in changing:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print(changing)
     typer.echo(_summary(len(changing), "registered", dry_run=dry_run))
 
 
@@ -108,48 +98,27 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas diff --env sit
     """
+    from ops import contract, registration
+    from ops.settings import Settings
+
     settings = Settings()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         found = registration.standings(registry, env or settings.environment)
     if as_json:
         typer.echo(json.dumps([asdict(standing) for standing in found], indent=2))
         return
-    for standing in found:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print([standing for standing in found if not standing.settled])
     typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
 
 
-@contextmanager
-def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
-    from streams.confluent import ConfluentRegistry  # noqa: PLC0415 - its client takes a third of a second to import
-
-    with closing(ConfluentRegistry(RegistryAccess(settings.registry_url or _local_registry(settings)))) as registry:
-        yield registry
-
-
-def _local_registry(settings: Settings) -> str:
-    """The local stack's registry if it runs; nothing is started here."""
-    away = OrderflowError("no schema registry: start the local one (orderflow up) or set ORDERFLOW_REGISTRY_URL")
-    try:
-        from ops.stack import Stack  # noqa: PLC0415 - needs the extra `local`
-    except OrderflowError as missing:
-        raise away from missing
-    for part in Stack(settings).status():
-        if part.name == "registry" and part.healthy and part.address is not None:
-            return part.address
-    raise away
-
-
-def _standing_lines(standing: Standing) -> list[str]:
-    if standing.settled:
-        return []
-    guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
-    return [
-        f"{standing.subject}: {standing.state}{guard}",
-        *(f"  {each}" for each in standing.differences),
-        *(f"  breaks: {each}" for each in standing.breaks),
-    ]
+def _print(standings: "list[Standing]") -> None:
+    for standing in standings:
+        guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
+        typer.echo(f"{standing.subject}: {standing.state}{guard}")
+        for each in standing.differences:
+            typer.echo(f"  {each}")
+        for each in standing.breaks:
+            typer.echo(f"  breaks: {each}")
 
 
 def _summary(count: int, done: str, *, dry_run: bool) -> str:
