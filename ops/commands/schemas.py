@@ -1,38 +1,22 @@
-"""`orderflow schemas …`: the contract against its releases and against the registry."""
+"""`orderflow schemas …`: the contract against its releases and against the registry.
+
+What a verb needs is imported when it runs: `orderflow --help` stays quick.
+"""
+# ruff: noqa: PLC0415
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import addresses, registration
 from ops.commands.options import AsJson, DryRun, Environment
-from ops.registration import Standing
-from ops.settings import Settings, load
-from schemas import generate as generated
-from schemas import released
-from schemas.catalogue import MESSAGES
-from schemas.errors import OrderflowError
-from schemas.evolution import breaks, unreleased
-from streams.registry import ManagedRegistry
+
+if TYPE_CHECKING:
+    from ops.registration import Standing
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
-
-
-class ContractBrokenError(OrderflowError):
-    """The contract breaks with what was released."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} breaking {'change' if count == 1 else 'changes'}: readers and records would be lost")
-
-
-class StaleError(OrderflowError):
-    """Generated files are not what the declarations give."""
 
 
 @app.command()
@@ -48,27 +32,16 @@ def generate(
 
         orderflow schemas generate --check
     """
-    root, wanted = Path(), generated.texts(version("orderflow"))
-    if not (root / generated.AVRO).is_dir():
-        raise StaleError(f"{root.resolve()} is not the checkout: it has no {generated.AVRO}")
-    wrong = generated.stale(root, version("orderflow"))
-    for path, problem in wrong.items():
+    from ops import contract
+
+    stale = contract.stale(Path())
+    for path, problem in stale.items():
         typer.echo(f"{path}: {problem}")
-        if not check:
-            _write(root / path, wanted.get(path))
-    if check and wrong:
-        raise StaleError(
-            f"{len(wrong)} generated files are not what schemas/ declares; run: orderflow schemas generate"
-        )
-    typer.echo(f"{len(wanted)} generated files, {0 if check else len(wrong)} written", err=True)
-
-
-def _write(path: Path, text: str | None) -> None:
-    if text is None:
-        path.unlink()
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    if not check:
+        contract.write(Path(), stale)
+    elif stale:
+        raise contract.StaleError(f"{len(stale)} files are not what schemas/ declares; run: orderflow schemas generate")
+    typer.echo(f"{len(stale)} files written" if stale else "every generated file is fresh", err=True)
 
 
 @app.command()
@@ -78,16 +51,16 @@ def check(as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas check
     """
-    baseline = released.read(released.DIRECTORY)
-    found = breaks(MESSAGES, baseline)
+    from ops import contract
+
+    found = contract.broken()
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     for each in () if as_json else found:
         typer.echo(str(each))
     if found:
-        raise ContractBrokenError(len(found))
-    waiting = len(unreleased(MESSAGES, baseline))
-    typer.echo(f"{len(MESSAGES)} messages are compatible with every release, {waiting} wait for theirs", err=True)
+        raise contract.ContractBrokenError(found)
+    typer.echo(f"compatible with every release; {len(contract.waiting())} messages wait for the next", err=True)
 
 
 @app.command()
@@ -97,17 +70,17 @@ def release(dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas release --dry-run
     """
-    baseline = released.read(released.DIRECTORY)
-    if found := breaks(MESSAGES, baseline):
-        for each in found:
-            typer.echo(str(each), err=True)
-        raise ContractBrokenError(len(found))
-    moved = unreleased(MESSAGES, baseline)
+    from ops import contract
+
+    found, moved = contract.broken(), contract.waiting()
+    for each in found:
+        typer.echo(str(each), err=True)
+    if found:
+        raise contract.ContractBrokenError(found)
     if not dry_run:
-        released.add(moved.items(), released.DIRECTORY)
-    for name, now in moved.items():
-        before = baseline[name][-1].version if name in baseline else "new"
-        typer.echo(f"{name}: {before} -> {now.version}")
+        contract.release()
+    for name, (before, now) in moved.items():
+        typer.echo(f"{name}: {before or 'new'} -> {now}")
     typer.echo(_summary(len(moved), "released", dry_run=dry_run))
 
 
@@ -118,14 +91,15 @@ def register(env: Environment = None, dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas register --env sit --dry-run
     """
+    from ops import contract, registration
+    from ops.settings import load
+
     settings = load()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         act = registration.standings if dry_run else registration.register
         before = act(registry, env or settings.environment)
     changing = [standing for standing in before if not standing.settled]
-    for standing in changing:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print(changing)
     typer.echo(_summary(len(changing), "registered", dry_run=dry_run))
 
 
@@ -136,35 +110,27 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas diff --env sit
     """
+    from ops import contract, registration
+    from ops.settings import load
+
     settings = load()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         found = registration.standings(registry, env or settings.environment)
     if as_json:
         typer.echo(json.dumps([asdict(standing) for standing in found], indent=2))
         return
-    for standing in found:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print([standing for standing in found if not standing.settled])
     typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
 
 
-@contextmanager
-def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
-    from streams.confluent import ConfluentRegistry  # noqa: PLC0415 - its client takes a third of a second to import
-
-    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as registry:
-        yield registry
-
-
-def _standing_lines(standing: Standing) -> list[str]:
-    if standing.settled:
-        return []
-    guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
-    return [
-        f"{standing.subject}: {standing.state}{guard}",
-        *(f"  {each}" for each in standing.differences),
-        *(f"  breaks: {each}" for each in standing.breaks),
-    ]
+def _print(standings: "list[Standing]") -> None:
+    for standing in standings:
+        guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
+        typer.echo(f"{standing.subject}: {standing.state}{guard}")
+        for each in standing.differences:
+            typer.echo(f"  {each}")
+        for each in standing.breaks:
+            typer.echo(f"  breaks: {each}")
 
 
 def _summary(count: int, done: str, *, dry_run: bool) -> str:
