@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,8 @@ from streams.topics import TopicAdmin, plan, unequal, wanted
 #: Topics of its own, so that nobody's orders are among the examples.
 ENVIRONMENT = "demo"
 READ_SECONDS = 30.0
+#: Their client's own default is to wait for ever.
+REGISTRY_SECONDS = 10.0
 
 Say = Callable[[str], None]
 
@@ -136,14 +138,15 @@ def _read_back(
     client: dict[str, str], access: dict[str, str], sent: list[tuple[Message, Outgoing, Place]]
 ) -> list[Trip]:
     """By Confluent's own deserializer, which knows our schemas from the registry and nothing of our code."""
-    deserialize = AvroDeserializer(SchemaRegistryClient(dict(access)))
     found = _fetch(client, {(record.topic, *place) for _, record, place in sent})
     trips = []
-    for message, record, place in sent:
-        value = found[record.topic, place.partition, place.offset]
-        seen = _plain(deserialize(value, SerializationContext(record.topic, MessageField.VALUE)))
-        same = seen == _plain(message.model_dump())
-        trips.append(Trip(type(message).__name__, record.topic, *place, len(value), same))
+    with closing(SchemaRegistryClient({**access, "timeout": REGISTRY_SECONDS})) as registry:
+        deserialize = AvroDeserializer(registry)
+        for message, record, place in sent:
+            value = found[record.topic, place.partition, place.offset]
+            seen = _plain(deserialize(value, SerializationContext(record.topic, MessageField.VALUE)))
+            same = seen == _plain(message.model_dump())
+            trips.append(Trip(type(message).__name__, record.topic, *place, len(value), same))
     return trips
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import OrderflowError
 
@@ -19,6 +19,8 @@ SETTINGS: dict[str, str | int | bool] = {
     "compression.type": "lz4",
     "linger.ms": 0,
     "message.timeout.ms": DELIVERY_SECONDS * 1000,
+    # Retries are its own affair; what in the end did not arrive is an error of ours.
+    "log_level": 3,
 }
 
 
@@ -49,7 +51,10 @@ def deliver(client_config: dict[str, str], records: Sequence[Outgoing]) -> list[
     failed: list[str] = []
     for number, record in enumerate(records):
         report = partial(_report, record.topic, number, places, failed)
-        producer.produce(record.topic, record.value, record.key, headers=list(record.headers), on_delivery=report)
+        try:
+            producer.produce(record.topic, record.value, record.key, headers=list(record.headers), on_delivery=report)
+        except (KafkaException, BufferError) as error:
+            failed.append(f"{record.topic}: {error}")
         producer.poll(0)
     producer.flush(DELIVERY_SECONDS + 5)
     if len(places) < len(records):
