@@ -24,9 +24,16 @@ LOG_TAIL_LINES = 15
 _MARKER = "orderflow.part="
 _KILL_SECONDS = 10
 
-#: A Popen that is dropped while its child lives warns of it; ours are meant to outlive us. Also, polling them reaps
-#: those that died, so that a long-lived parent (a test run) collects no zombies.
-_children: list[subprocess.Popen[bytes]] = []
+
+class _Server(subprocess.Popen[bytes]):
+    """A child that is meant to outlive us: letting go of it is no leak, so there is nothing to warn of."""
+
+    def __del__(self) -> None:
+        pass
+
+
+#: Polling them reaps those that died, so that a long-lived parent (a test run) collects no zombies.
+_children: list[_Server] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ def start(launch: Launch) -> psutil.Process:
     if launch.log.exists():
         launch.log.replace(launch.log.with_name(f"{launch.log.name}.1"))
     with launch.log.open("ab") as log:
-        child = subprocess.Popen(
+        child = _Server(
             launch.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
