@@ -1,10 +1,11 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim AS build
-ENV UV_PROJECT_ENVIRONMENT=/opt/orderflow UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+# The image's own Python, never one that uv downloads: the second stage has the same one at the same place.
+ENV UV_PROJECT_ENVIRONMENT=/opt/orderflow UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /src
 # Dependencies first: they change less often than the code.
-COPY pyproject.toml uv.lock README.md LICENSE ./
+COPY pyproject.toml uv.lock ./
 RUN uv sync --locked --no-dev --no-install-project
 COPY . .
 RUN uv sync --locked --no-dev --no-editable

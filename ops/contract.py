@@ -43,8 +43,14 @@ def release() -> None:
 
 @contextmanager
 def registry(settings: Settings) -> Iterator[ManagedRegistry]:
-    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as opened:
-        yield opened
+    with opened(settings.registry_client(addresses.registry(settings))) as found:
+        yield found
+
+
+@contextmanager
+def opened(access: dict[str, str]) -> Iterator[ManagedRegistry]:
+    with closing(ConfluentRegistry(access)) as registry:
+        yield registry
 
 
 class StaleError(OrderflowError):

@@ -4,12 +4,13 @@ What can't be undone is never done on the way: partition counts stay (keys would
 their state), and a shorter retention, which deletes records, has to be asked for.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._metadata import ClusterMetadata
@@ -21,6 +22,9 @@ from schemas.topics import Topic
 
 #: Every answer of the broker is waited for this long.
 DEADLINE_SECONDS = 30.0
+#: The first answer comes at once or, from a wrong address, never: librdkafka would go on trying.
+REACH_SECONDS = 10.0
+PAUSE_SECONDS = 0.05
 
 Config = dict[str, str]
 K = TypeVar("K")
@@ -147,8 +151,11 @@ class TopicAdmin:
     """The broker's side of it."""
 
     def __init__(self, client_config: dict[str, str]) -> None:
-        self._admin = AdminClient({**client_config})
+        # log_level 0: what goes wrong is said once, by our errors, instead of by librdkafka at every attempt.
+        quiet: dict[str, Any] = {"log_level": 0, "error_cb": self._hear}
+        self._admin = AdminClient(client_config | quiet)
         self._where = client_config["bootstrap.servers"]
+        self._trouble: KafkaError | None = None
 
     def brokers(self) -> int:
         return len(self._metadata().brokers)
@@ -158,8 +165,9 @@ class TopicAdmin:
 
     def find(self, names: Iterable[str]) -> dict[str, Found]:
         there = self._metadata().topics
-        names = [name for name in names if name in there]
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names if name in there]
+        if not resources:  # the client takes no empty list
+            return {}
         configs = self._done(self._admin.describe_configs(resources, request_timeout=DEADLINE_SECONDS))
         return {
             resource.name: Found(
@@ -173,6 +181,7 @@ class TopicAdmin:
     def apply(self, changes: list[Change], declared: Iterable[Wanted]) -> None:
         """Carry out what `plan` said. A refusal is the caller's to report; it changes nothing here."""
         by_name = {topic.name: topic for topic in declared}
+        mine = {(change.topic, change.what) for change in changes if change.action != "refuse"}
         new = [
             NewTopic(topic.name, topic.partitions, topic.replication, config=topic.config)
             for topic in (by_name[change.topic] for change in changes if change.action == "create")
@@ -190,15 +199,30 @@ class TopicAdmin:
                 for topic, configs in entries.items()
             ]
             self._done(self._admin.incremental_alter_configs(resources, request_timeout=DEADLINE_SECONDS))
+        self._until_seen(mine, by_name)
+
+    def _until_seen(self, mine: set[tuple[str, str]], declared: Mapping[str, Wanted]) -> None:
+        """The controller has it, the brokers hear of it a moment later: who asks next must not find the old state."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while unseen := mine & {(left.topic, left.what) for left in plan(declared.values(), self.find(declared))}:
+            if time.monotonic() > deadline:
+                names = ", ".join(sorted({topic for topic, _ in unseen}))
+                raise TopicsError(f"the broker took the changes, but doesn't show them: {names}; run the command again")
+            time.sleep(PAUSE_SECONDS)
 
     def _metadata(self) -> ClusterMetadata:
         try:
-            return self._admin.list_topics(timeout=DEADLINE_SECONDS)
+            return self._admin.list_topics(timeout=REACH_SECONDS)
         except KafkaException as error:
+            self._admin.poll(0)  # what librdkafka met on the way says more than that it gave up
             raise TopicsError(
                 f"Kafka at {self._where} doesn't answer: is it running (`orderflow status`), "
                 "and is ORDERFLOW_KAFKA_BOOTSTRAP right?"
-            ) from error
+            ) from (error if self._trouble is None else KafkaException(self._trouble))
+
+    def _hear(self, trouble: KafkaError) -> None:
+        if trouble.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes begin so
+            self._trouble = trouble
 
     @staticmethod
     def _done(futures: Mapping[K, Future[V]]) -> dict[K, V]:

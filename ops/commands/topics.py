@@ -56,4 +56,4 @@ def sync(
     done = "would change" if dry_run else "changed"
     typer.echo(f"{len(declared)} topics declared, {len(changes) - refused} {done}, {refused} refused", err=True)
     if refused:
-        raise RefusedError(f"{refused} differences were refused; the lines above that begin with ! say why")
+        raise RefusedError(f"{refused} of the differences refused; each says why, and what to do")

@@ -1,6 +1,11 @@
-import pytest
+import uuid
 
+import pytest
+from confluent_kafka import KafkaError, Message, Producer
+
+from ops.stack import Addresses
 from streams.partitioner import murmur2, partition_of
+from tests import topics
 
 
 # From Apache Kafka's own UtilsTest.testMurmur2.
@@ -21,3 +26,22 @@ def test_murmur2_is_kafkas(data: bytes, expected: int) -> None:
 
 def test_a_key_stays_on_its_partition() -> None:
     assert [partition_of(b"foobar", count) for count in (1, 4, 12)] == [0, 2, 6]
+
+
+@pytest.mark.connected
+@pytest.mark.xdist_group("stack")
+def test_librdkafka_agrees_when_it_is_told_to_use_murmur2(stack: Addresses, unique: str) -> None:
+    # Seven: a count that is no power of two tells a masked hash from an unsigned one.
+    topics.make(stack.kafka, unique, partitions=7)
+    producer = Producer({"bootstrap.servers": stack.kafka, "partitioner": "murmur2_random"})
+    places: dict[bytes, int | None] = {}
+
+    def delivered(error: KafkaError | None, record: Message) -> None:
+        assert error is None
+        places[record.key() or b""] = record.partition()
+
+    keys = [str(uuid.uuid5(uuid.NAMESPACE_URL, str(i))).encode() for i in range(100)]
+    for key in keys:
+        producer.produce(unique, key=key, on_delivery=delivered)
+    assert producer.flush(30) == 0
+    assert places == {key: partition_of(key, 7) for key in keys}
