@@ -35,7 +35,9 @@ _HEADERS: Document = {
             "ce_subject": "The record's key.",
             "ce_causationid": "What meta.causationId says.",
             "ce_correlationid": "What meta.correlationId says.",
-            "traceparent": "W3C trace context.",
+            "ce_traceparent": "What meta.traceparent says.",
+            "traceparent": "W3C trace context of the last hop; read, never written.",
+            "content-type": "application/avro.",
         }.items()
     },
 }

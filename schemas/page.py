@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.avsc import Schema, avro_schema
 from schemas.catalogue import CONTEXTS, MESSAGES
-from schemas.message import Message, Record
+from schemas.message import Message, Meta, Record
 from schemas.topics import TOPICS
 
 
@@ -26,6 +26,9 @@ def _head() -> Iterator[str]:
     for topic in TOPICS:
         yield f"| `{topic.name('<env>')}` | {topic.key} | {topic.partitions} | {topic.retention.days} days |"
     yield ""
+    yield "Every message also has the optional field `meta`:"
+    yield ""
+    yield from _fields(Meta)
 
 
 def _context(context: ModuleType) -> Iterator[str]:
@@ -75,7 +78,7 @@ def _fields(record: type[Record]) -> Iterator[str]:
 def _rows(schema: Schema, prefix: str) -> Iterator[str]:
     for field in schema["fields"]:
         if field["name"] == "meta":
-            continue  # the same everywhere: docs/producing.md
+            continue  # the same everywhere: told once, in the head
         required = "" if "default" in field else "yes"
         yield f"| `{prefix}{field['name']}` | {_text(field['type'])} | {required} | {field['doc'].replace('|', '/')} |"
         inner, mark = field["type"], ""

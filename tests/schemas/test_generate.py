@@ -1,5 +1,6 @@
 """The generated files: fresh, whole, and readable by those who don't know us."""
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,10 +12,17 @@ import yaml
 
 from schemas.avsc import avro_schema, namespace, without
 from schemas.catalogue import MESSAGES, RECORDS
+from schemas.checkout import CheckoutFailed, StartCheckout
 from schemas.examples import example_of
 from schemas.generate import stale, texts
+from schemas.identity import checkout_id
 from schemas.message import Message, Record
+from schemas.orders import OrderAmended, OrderConfirmed, OrderCreated
+from schemas.payments import PaymentProcessed
+from schemas.shopping import CartCheckedOut
 from schemas.topics import TOPICS
+from schemas.types import UNRECOGNIZED
+from streams.cloudevents import headers_of
 from streams.codec import NOT_ON_THE_WIRE
 
 ROOT = Path(__file__).parents[2]
@@ -85,10 +93,31 @@ def test_an_example_can_not_be_written_by_the_schema_of_another_message() -> Non
         written(example_of(MESSAGES[-1]).model_dump(), MESSAGES[0])
 
 
-def test_the_examples_of_a_cart_add_up() -> None:
-    cart: Any = example_of(next(each for each in MESSAGES if each.__name__ == "CartCheckedOut"))
-    assert cart.subtotal == sum(item.quantity * item.unitPrice for item in cart.items)
-    assert cart.total == cart.subtotal - cart.discount
+@pytest.mark.parametrize("record", [CartCheckedOut, StartCheckout])
+def test_the_examples_add_up(record: type[CartCheckedOut | StartCheckout]) -> None:
+    example = example_of(record)
+    assert example.subtotal == sum(item.quantity * item.unitPrice for item in example.items)
+    assert example.discount is not None
+    assert example.total == example.subtotal - example.discount
+
+
+def test_the_example_of_an_amendment_adds_up() -> None:
+    amended = example_of(OrderAmended)
+    more = sum((item.newQuantity - item.oldQuantity) * item.unitPrice for item in amended.amendedItems or ())
+    assert amended.newTotal == amended.previousTotal + more
+
+
+def test_the_examples_tell_one_story() -> None:
+    """One order, one identity, one authorization; and what failed had not been done."""
+    order = checkout_id(example_of(CartCheckedOut).cartId, 1)
+    assert order == example_of(StartCheckout).checkoutId == example_of(OrderCreated).orderId
+    assert example_of(OrderConfirmed).paymentAuthorizationId == example_of(PaymentProcessed).transactionId
+    failed = example_of(CheckoutFailed)
+    assert failed.step not in failed.compensated
+
+
+def test_nobody_is_shown_a_symbol_that_nobody_may_publish() -> None:
+    assert not [each for each in (*MESSAGES, *ANSWERS) if UNRECOGNIZED in example_of(each).model_dump_json()]
 
 
 def test_asyncapi_names_every_topic_with_its_key_and_partitions() -> None:
@@ -105,6 +134,34 @@ def test_asyncapi_references_only_what_exists() -> None:
     assert len(references) > len(RECORDS)
     for reference in references:
         assert target(reference), reference
+
+
+@pytest.mark.parametrize("message", RECORDS, ids=lambda each: each.__name__)
+def test_asyncapi_has_a_message_in_the_channel_of_its_topic_and_in_no_other(message: type[Message]) -> None:
+    contract = message.contract
+    assert contract.topic is not None
+    channels = [each["address"] for each in ASYNCAPI["channels"].values() if message.__name__ in each["messages"]]
+    assert channels == [contract.topic.name("{env}")]
+
+
+def test_asyncapi_has_operations_only_on_messages_of_their_channel() -> None:
+    for name, operation in ASYNCAPI["operations"].items():
+        channel = operation["channel"]["$ref"]
+        assert operation["messages"], name
+        assert all(each["$ref"].startswith(f"{channel}/messages/") for each in operation["messages"]), name
+
+
+@pytest.mark.parametrize("message", ASYNCAPI["components"]["messages"].values(), ids=lambda each: each["name"])
+def test_the_examples_in_asyncapi_are_valid_by_the_schema_that_it_points_to(message: dict[str, Any]) -> None:
+    schema = without(json.loads(target(message["payload"]["schema"]["$ref"])), NOT_ON_THE_WIRE)
+    for example in message["examples"]:
+        assert fastavro.validate(example["payload"], fastavro.parse_schema(schema, {}))
+
+
+def test_asyncapi_names_every_header_that_is_written() -> None:
+    written = headers_of(example_of(OrderCreated), "orders", 0)
+    traits = ASYNCAPI["components"]["messageTraits"]["cloudEvents"]
+    assert {name for name, _ in written} <= set(traits["headers"]["properties"])
 
 
 @pytest.mark.parametrize("message", RECORDS, ids=lambda each: each.__name__)
