@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ops import addresses
 from ops.settings import Settings
-from schemas import generate, released
+from schemas import evolution, generate, released
 from schemas.catalogue import MESSAGES
 from schemas.errors import OrderflowError
 from schemas.evolution import Break, breaks, unreleased
@@ -23,8 +23,17 @@ class ContractBrokenError(OrderflowError):
         super().__init__(f"{count}: readers and records would be lost")
 
 
+class UnraisedError(OrderflowError):
+    """Nobody would break, but two contracts would have one version."""
+
+
 def broken() -> list[Break]:
     return breaks(MESSAGES, released.read(released.DIRECTORY))
+
+
+def unraised() -> list[Break]:
+    """What keeps a contract that breaks nobody from being released."""
+    return evolution.unraised(MESSAGES, released.read(released.DIRECTORY))
 
 
 def waiting() -> dict[str, tuple[str | None, str]]:

@@ -67,7 +67,7 @@ class Break:
 
 
 def breaks(contract: Sequence[type[Message]], baseline: Baseline) -> list[Break]:
-    """Everything that keeps this contract from being released."""
+    """Everything that somebody's code or records would not survive."""
     declared = {fullname(message): Release.of(message) for message in contract}
     found = [
         Break(
@@ -84,9 +84,23 @@ def breaks(contract: Sequence[type[Message]], baseline: Baseline) -> list[Break]
             found += breaks_between(release.schema, now.schema, release.version)
             if release.answer is not None and now.answer is not None:
                 found += breaks_between(release.answer, now.answer, release.version)
-        found += _version(name, baseline.get(name, ()), now)
     # What breaks with one release often breaks with all of them: say it once.
     return list({(each.path, each.remedy): each for each in reversed(found)}.values())[::-1]
+
+
+def unraised(contract: Sequence[type[Message]], baseline: Baseline) -> list[Break]:
+    """What changed, breaking or not, under the version that it was released with: it can't be released so."""
+    return [
+        Break(
+            name,
+            f"changed since {newest.version}, but its version is {now.version}",
+            f"raise it above {newest.version}",
+        )
+        for name, now in unreleased(contract, baseline).items()
+        if name in baseline
+        for newest in [max(baseline[name], key=lambda release: release.precedence)]
+        if now.precedence <= newest.precedence
+    ]
 
 
 def unreleased(contract: Sequence[type[Message]], baseline: Baseline) -> dict[str, Release]:
@@ -150,18 +164,6 @@ def _moves(name: str, then: Release, now: Release) -> Iterator[Break]:
                 f"its {fact} was {before} in {then.version} and is {after} now",
                 "keep it, or declare a new message beside it",
             )
-
-
-def _version(name: str, releases: Sequence[Release], now: Release) -> Iterator[Break]:
-    if not releases or now == releases[-1]:
-        return
-    newest = max(releases, key=lambda release: release.precedence)
-    if now.precedence <= newest.precedence:
-        yield Break(
-            name,
-            f"changed since {newest.version}, but its version is {now.version}",
-            f"raise the version above {newest.version}",
-        )
 
 
 class _Walk:

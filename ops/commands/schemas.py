@@ -61,6 +61,8 @@ def check(as_json: AsJson = False) -> None:
     if found:
         raise contract.ContractBrokenError(found)
     typer.echo(f"compatible with every release; {len(contract.waiting())} messages wait for the next", err=True)
+    for each in contract.unraised():
+        typer.echo(f"before that: {each}", err=True)
 
 
 @app.command()
@@ -72,11 +74,13 @@ def release(dry_run: DryRun = False) -> None:
     """
     from ops import contract
 
-    found, moved = contract.broken(), contract.waiting()
-    for each in found:
+    broken, unraised, moved = contract.broken(), contract.unraised(), contract.waiting()
+    for each in (*broken, *unraised):
         typer.echo(str(each), err=True)
-    if found:
-        raise contract.ContractBrokenError(found)
+    if broken:
+        raise contract.ContractBrokenError(broken)
+    if unraised:
+        raise contract.UnraisedError("not released: each message above needs a raised version")
     if not dry_run:
         contract.release()
     for name, (before, now) in moved.items():

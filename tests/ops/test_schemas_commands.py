@@ -94,6 +94,17 @@ def test_a_broken_contract_is_not_released(run: Run, directory: Path) -> None:
     assert released.read(directory) == {NAME: (SHORT,)}
 
 
+def test_a_change_under_the_old_version_passes_the_check_and_is_not_released(run: Run, directory: Path) -> None:
+    meta = next(field for field in NOW.schema["fields"] if field["name"] == "meta")
+    fewer = [field for field in NOW.schema["fields"] if field is not meta]
+    released.add([(NAME, replace(NOW, schema={**NOW.schema, "fields": fewer}))], directory)
+    line = f"{NAME}: changed since {NOW.version}, but its version is {NOW.version}; raise it above {NOW.version}\n"
+    code, out, err = run("check")
+    assert (code, out) == (0, "")
+    assert err.endswith(f"before that: {line}")
+    assert run("release") == (1, "", f"{line}orderflow: not released: each message above needs a raised version\n")
+
+
 @pytest.mark.parametrize("verb", ["diff", "register"])
 def test_a_registry_that_is_away_is_named_with_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
     monkeypatch.setenv("ORDERFLOW_REGISTRY_URL", "http://127.0.0.1:1")

@@ -9,7 +9,7 @@ from avro.schema import make_avsc_object
 
 from schemas.avsc import Schema, fullname, without
 from schemas.catalogue import MESSAGES
-from schemas.evolution import Release, breaks, breaks_between, differences, same_meaning, unreleased
+from schemas.evolution import Release, breaks, breaks_between, differences, same_meaning, unraised, unreleased
 from schemas.message import Message
 from schemas.payments import PaymentFailed, PaymentFailureReason
 
@@ -213,15 +213,18 @@ def test_the_answer_to_a_query_is_promised_too() -> None:
 
 
 @pytest.mark.parametrize("version", [NOW.version, "10.0.0"])
-def test_a_changed_schema_needs_a_raised_version(version: str) -> None:
-    assert lines(released(lambda fields: fields.pop("meta"), version)) == [
-        f"{NAME}: changed since {version}, but its version is {NOW.version}; raise the version above {version}"
+def test_a_compatible_change_breaks_nobody_but_needs_a_raised_version_to_be_released(version: str) -> None:
+    before = {NAME: [released(lambda fields: fields.pop("meta"), version)]}
+    assert breaks([PaymentFailed], before) == []
+    assert [str(each) for each in unraised([PaymentFailed], before)] == [
+        f"{NAME}: changed since {version}, but its version is {NOW.version}; raise it above {version}"
     ]
 
 
 def test_a_raised_version_is_no_break_and_waits_for_its_release() -> None:
     before = {NAME: [replace(NOW, version="0.9.0")]}
     assert breaks([PaymentFailed], before) == []
+    assert unraised([PaymentFailed], before) == []
     assert unreleased([PaymentFailed], before) == {NAME: NOW}
 
 
