@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import schemas, settings, stack, topics
+from ops.commands import demo, schemas, settings, stack, topics
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ def orderflow(
     """
 
 
+app.command()(demo.demo)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)

@@ -30,12 +30,16 @@ class Release:
     topic: str | None
     key: str | None
     schema: Schema
+    #: What a query answers.
+    answer: Schema | None
 
     @classmethod
     def of(cls, message: type[Message]) -> "Release":
         contract = message.contract
         topic = None if contract.topic is None else contract.topic.name("<env>")
-        return cls(contract.version, contract.kind, topic, contract.key, without(avro_schema(message), WORDS))
+        answer = None if contract.answer is None else without(avro_schema(contract.answer), WORDS)
+        schema = without(avro_schema(message), WORDS)
+        return cls(contract.version, contract.kind, topic, contract.key, schema, answer)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,6 +82,8 @@ def breaks(contract: Sequence[type[Message]], baseline: Baseline) -> list[Break]
         for release in baseline.get(name, ()):
             found += _moves(name, release, now)
             found += breaks_between(release.schema, now.schema, release.version)
+            if release.answer is not None and now.answer is not None:
+                found += breaks_between(release.answer, now.answer, release.version)
         found += _version(name, baseline.get(name, ()), now)
     # What breaks with one release often breaks with all of them: say it once.
     return list({(each.path, each.remedy): each for each in reversed(found)}.values())[::-1]

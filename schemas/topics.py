@@ -25,8 +25,6 @@ class Topic:
     replication: int = 3
     compacted: bool = False
     partitions: int = PARTITIONS
-    #: Whether its records carry CloudEvents headers, dear as they are, for consumers that route by them.
-    cloud_events: bool = False
 
     def name(self, environment: str) -> str:
         return f"{self.domain}.{environment}.{self.channel}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
+from reprlib import repr as clipped
 from struct import Struct
 from typing import Any, cast
 
@@ -215,7 +216,8 @@ def _unrecognized(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _violations(message: type[Message], error: ValidationError) -> str:
+    # Clipped: whoever reads this has the record's bytes beside it, and a bad record may be bad ten thousand times.
     return "; ".join(
-        f"{message.__name__}.{'.'.join(map(str, each['loc']))}: {each['msg']}, not {each['input']!r}"
-        for each in error.errors(include_url=False, include_context=False)
+        f"{message.__name__}.{'.'.join(map(str, each['loc']))}: {each['msg']}, not {clipped(each['input'])}"
+        for each in error.errors(include_url=False, include_context=False)[:3]
     )

@@ -21,6 +21,10 @@ from schemas.avsc import Schema, canonical
 from schemas.evolution import same_meaning
 from streams.errors import RegistryDeniedError, RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
 
+_MISSING = range(40_400, 40_500)
+_REJECTED = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+_DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -65,7 +69,7 @@ class ConfluentRegistry:
         try:
             return self._ask(self._client.register_schema, subject, _text(schema))
         except SchemaRegistryError as error:
-            if error.http_status_code in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
+            if error.http_status_code in _REJECTED:
                 raise SchemaRejectedError(subject, error.error_message) from error
             raise
 
@@ -87,25 +91,34 @@ class ConfluentRegistry:
         try:
             return self._ask(call, *args, **kwargs)
         except SchemaRegistryError as error:
-            if error.http_status_code == HTTPStatus.NOT_FOUND:
+            if _is_missing(error):
                 return None
             raise
 
     def _ask(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The client's answer; its failures in our words, save for the statuses that mean something to the caller."""
+        """The client's answer; its failures in our words, save for those that mean something to the caller."""
+        url = self._url
         try:
             return call(*args, **kwargs)
         except SchemaRegistryError as error:
-            match error.http_status_code:
-                case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                    raise RegistryDeniedError(self._url, "refuses our credentials") from error
-                case HTTPStatus.NOT_FOUND | HTTPStatus.CONFLICT | HTTPStatus.UNPROCESSABLE_ENTITY:
-                    raise
-            raise RegistryUnavailableError(self._url, f"answers with {error.http_status_code}") from error
+            if _is_missing(error) or error.http_status_code in _REJECTED:
+                raise
+            if error.http_status_code in _DENIED:
+                raise RegistryDeniedError(url, "refuses our credentials") from error
+            raise RegistryUnavailableError(url, f"answers with {error.http_status_code}") from error
         except httpx.HTTPError as error:
-            raise RegistryUnavailableError(self._url, "does not answer") from error
-        except ValueError as error:
-            raise RegistryUnavailableError(self._url, "does not answer as a schema registry would") from error
+            raise RegistryUnavailableError(url, "does not answer") from error
+        except (ValueError, TypeError, AttributeError, LookupError) as error:  # JSON of another shape, or none
+            raise RegistryUnavailableError(url, "does not answer as a schema registry would") from error
+
+
+def _is_missing(error: SchemaRegistryError) -> bool:
+    """Whether the registry says that it has no such thing.
+
+    Any web server answers 404 to what it never heard of: taken for the registry's own word, a wrong URL would make
+    every record undecodable. The registry's has a code of its own (40401 subject, 40403 schema, …).
+    """
+    return error.http_status_code == HTTPStatus.NOT_FOUND and error.error_code in _MISSING
 
 
 def _text(schema: Schema) -> RegisteredText:

@@ -1,30 +1,47 @@
-"""`orderflow schemas …`: the contract against its releases and against the registry."""
+"""`orderflow schemas …`: the contract against its releases and against the registry.
+
+What a verb needs is imported when it runs: `orderflow --help` stays quick.
+"""
+# ruff: noqa: PLC0415
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import addresses, registration
 from ops.commands.options import AsJson, DryRun, Environment
-from ops.registration import Standing
-from ops.settings import Settings, load
-from schemas import released
-from schemas.catalogue import MESSAGES
-from schemas.errors import OrderflowError
-from schemas.evolution import breaks, unreleased
-from streams.registry import ManagedRegistry
+
+if TYPE_CHECKING:
+    from ops.registration import Standing
 
 app = typer.Typer(no_args_is_help=True, help="The contract: its schemas, its releases, its registry.")
 
 
-class ContractBrokenError(OrderflowError):
-    """The contract breaks with what was released."""
+@app.command()
+def generate(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is stale.")] = False,
+) -> None:
+    """Write the Avro schemas, the AsyncAPI document and the catalogue page, from the declarations.
 
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} breaking {'change' if count == 1 else 'changes'}: readers and records would be lost")
+    Run it in the checkout.
+
+    Examples:
+        orderflow schemas generate
+
+        orderflow schemas generate --check
+    """
+    from ops import contract
+
+    stale = contract.stale(Path())
+    for path, problem in stale.items():
+        typer.echo(f"{path}: {problem}")
+    if not check:
+        contract.write(Path(), stale)
+    elif stale:
+        raise contract.StaleError(f"{len(stale)} files are not what schemas/ declares; run: orderflow schemas generate")
+    typer.echo(f"{len(stale)} files written" if stale else "every generated file is fresh", err=True)
 
 
 @app.command()
@@ -34,16 +51,16 @@ def check(as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas check
     """
-    baseline = released.read(released.DIRECTORY)
-    found = breaks(MESSAGES, baseline)
+    from ops import contract
+
+    found = contract.broken()
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     for each in () if as_json else found:
         typer.echo(str(each))
     if found:
-        raise ContractBrokenError(len(found))
-    waiting = len(unreleased(MESSAGES, baseline))
-    typer.echo(f"{len(MESSAGES)} messages are compatible with every release, {waiting} wait for theirs", err=True)
+        raise contract.ContractBrokenError(found)
+    typer.echo(f"compatible with every release; {len(contract.waiting())} messages wait for the next", err=True)
 
 
 @app.command()
@@ -53,17 +70,17 @@ def release(dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas release --dry-run
     """
-    baseline = released.read(released.DIRECTORY)
-    if found := breaks(MESSAGES, baseline):
-        for each in found:
-            typer.echo(str(each), err=True)
-        raise ContractBrokenError(len(found))
-    moved = unreleased(MESSAGES, baseline)
+    from ops import contract
+
+    found, moved = contract.broken(), contract.waiting()
+    for each in found:
+        typer.echo(str(each), err=True)
+    if found:
+        raise contract.ContractBrokenError(found)
     if not dry_run:
-        released.add(moved.items(), released.DIRECTORY)
-    for name, now in moved.items():
-        before = baseline[name][-1].version if name in baseline else "new"
-        typer.echo(f"{name}: {before} -> {now.version}")
+        contract.release()
+    for name, (before, now) in moved.items():
+        typer.echo(f"{name}: {before or 'new'} -> {now}")
     typer.echo(_summary(len(moved), "released", dry_run=dry_run))
 
 
@@ -74,14 +91,15 @@ def register(env: Environment = None, dry_run: DryRun = False) -> None:
     Examples:
         orderflow schemas register --env sit --dry-run
     """
+    from ops import contract, registration
+    from ops.settings import load
+
     settings = load()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         act = registration.standings if dry_run else registration.register
         before = act(registry, env or settings.environment)
     changing = [standing for standing in before if not standing.settled]
-    for standing in changing:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print(changing)
     typer.echo(_summary(len(changing), "registered", dry_run=dry_run))
 
 
@@ -92,35 +110,27 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     Examples:
         orderflow schemas diff --env sit
     """
+    from ops import contract, registration
+    from ops.settings import load
+
     settings = load()
-    with _registry(settings) as registry:
+    with contract.registry(settings) as registry:
         found = registration.standings(registry, env or settings.environment)
     if as_json:
         typer.echo(json.dumps([asdict(standing) for standing in found], indent=2))
         return
-    for standing in found:
-        for line in _standing_lines(standing):
-            typer.echo(line)
+    _print([standing for standing in found if not standing.settled])
     typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
 
 
-@contextmanager
-def _registry(settings: Settings) -> Iterator[ManagedRegistry]:
-    from streams.confluent import ConfluentRegistry  # noqa: PLC0415 - its client takes a third of a second to import
-
-    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as registry:
-        yield registry
-
-
-def _standing_lines(standing: Standing) -> list[str]:
-    if standing.settled:
-        return []
-    guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
-    return [
-        f"{standing.subject}: {standing.state}{guard}",
-        *(f"  {each}" for each in standing.differences),
-        *(f"  breaks: {each}" for each in standing.breaks),
-    ]
+def _print(standings: "list[Standing]") -> None:
+    for standing in standings:
+        guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"
+        typer.echo(f"{standing.subject}: {standing.state}{guard}")
+        for each in standing.differences:
+            typer.echo(f"  {each}")
+        for each in standing.breaks:
+            typer.echo(f"  breaks: {each}")
 
 
 def _summary(count: int, done: str, *, dry_run: bool) -> str:

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from ops.settings import Settings, load, table, variable
-
 
 def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="The page docs/settings.md instead.")] = False,
@@ -17,6 +15,8 @@ def settings(
 
         ORDERFLOW_ENVIRONMENT=sit orderflow settings
     """
+    from ops.settings import Settings, load, table, variable  # noqa: PLC0415 - the help of all verbs stays quick
+
     if markdown:
         typer.echo(table(), nl=False)
         return

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ops.settings import load
-
 if TYPE_CHECKING:  # imported where it is needed: `orderflow --help` stays quick, and works without the extra `local`
     from ops.stack.part import PartStatus
 
@@ -34,7 +32,8 @@ def up(
 
         orderflow up --brokers 3
     """
-    from ops.stack import Stack  # noqa: PLC0415 -- see TYPE_CHECKING above
+    from ops.settings import load  # noqa: PLC0415 -- see TYPE_CHECKING above
+    from ops.stack import Stack  # noqa: PLC0415
     from ops.stack.progress import OnTerminal  # noqa: PLC0415
 
     with OnTerminal() as report:
@@ -55,6 +54,7 @@ def down(
 
         orderflow down --purge
     """
+    from ops.settings import load  # noqa: PLC0415
     from ops.stack import Stack  # noqa: PLC0415
     from ops.stack.progress import OnTerminal  # noqa: PLC0415
 
@@ -72,6 +72,7 @@ def status(
 
         orderflow status --json | jq -r .kafka.bootstrap
     """
+    from ops.settings import load  # noqa: PLC0415
     from ops.stack import Stack  # noqa: PLC0415
     from ops.stack.errors import UnhealthyError  # noqa: PLC0415
 
@@ -97,6 +98,7 @@ def logs(
 
         orderflow logs registry --follow
     """
+    from ops.settings import load  # noqa: PLC0415
     from ops.stack import Stack  # noqa: PLC0415
     from ops.stack.logs import follow as follow_logs  # noqa: PLC0415
     from ops.stack.logs import tail  # noqa: PLC0415

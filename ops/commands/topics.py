@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops import addresses
 from ops.commands.options import AsJson, DryRun, Environment
-from ops.settings import load
 from schemas.errors import OrderflowError
 from schemas.topics import TOPICS
 
@@ -38,7 +36,9 @@ def sync(
 
         orderflow topics sync --env sit
     """
-    from streams.topics import TopicAdmin, plan, wanted  # noqa: PLC0415 - librdkafka takes a while to load
+    from ops import addresses  # noqa: PLC0415 - the help of all verbs stays quick
+    from ops.settings import load  # noqa: PLC0415
+    from streams.topics import TopicAdmin, plan, wanted  # noqa: PLC0415
 
     settings = load()
     admin = TopicAdmin(settings.kafka_client(addresses.kafka(settings)))

@@ -1,6 +1,7 @@
 """Kafka in KRaft mode: one process per broker, each of them controller too."""
 
 import base64
+import json
 import shutil
 import subprocess
 import uuid
@@ -71,7 +72,7 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> str:
 
 def _escaped(value: str) -> str:
     """A path may hold what java.util.Properties doesn't read as it is: backslashes, and whatever is not ASCII."""
-    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00")
+    return json.dumps(value)[1:-1]  # the escapes of JSON are among those of properties
 
 
 def _internal_topics(replicas: int) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """One suite for every registry: the one in memory keeps the contract of the real one."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable
+from contextlib import closing
 from copy import deepcopy
 from typing import Any
 
@@ -13,37 +13,10 @@ from schemas.payments import PaymentFailed
 from streams.confluent import ConfluentRegistry
 from streams.errors import RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
 from streams.registry import FULL_TRANSITIVE, ManagedRegistry
-from streams.testing.registry import MemoryRegistry
+from tests.contract.conftest import Open
 
 SCHEMA = avro_schema(PaymentFailed)
 NOBODYS_ID = 2_000_000_000
-#: Opens the registry under test; the flag says whether producers may register.
-Open = Callable[[bool], ManagedRegistry]
-
-
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("apicurio", marks=[pytest.mark.connected, pytest.mark.xdist_group("stack")]),
-    ]
-)
-def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
-    if request.param == "memory":
-        yield lambda registers: MemoryRegistry(registers=registers)
-        return
-    url = request.getfixturevalue("stack").registry
-    with ExitStack() as exits:
-        yield lambda registers: exits.enter_context(closing(ConfluentRegistry({"url": url}, registers=registers)))
-
-
-@pytest.fixture
-def registry(opened: Open) -> ManagedRegistry:
-    return opened(False)
-
-
-@pytest.fixture
-def subject(unique: str) -> str:
-    return f"payments.{unique}.events-orderflow.payments.PaymentFailed"
 
 
 def reshaped(change: Callable[[dict[str, Any]], object]) -> Schema:

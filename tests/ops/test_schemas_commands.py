@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ops import contract
 from ops.cli import main
-from ops.commands import schemas as commands
 from ops.stack import Addresses
 from schemas import released
 from schemas.avsc import fullname
@@ -46,7 +46,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A contract of two messages, and a baseline of its own."""
-    monkeypatch.setattr(commands, "MESSAGES", (AuthorizePayment, PaymentFailed))
+    monkeypatch.setattr(contract, "MESSAGES", (AuthorizePayment, PaymentFailed))
     monkeypatch.setattr(released, "DIRECTORY", tmp_path)
     return tmp_path
 
@@ -58,7 +58,7 @@ def test_the_committed_contract_is_compatible_with_its_releases(run: Run) -> Non
 
 @pytest.mark.usefixtures("directory")
 def test_a_compatible_contract_passes_and_says_what_waits(run: Run) -> None:
-    assert run("check") == (0, "", "2 messages are compatible with every release, 2 wait for theirs\n")
+    assert run("check") == (0, "", "compatible with every release; 2 messages wait for the next\n")
 
 
 def test_each_break_is_a_line_and_the_exit_code_is_1(run: Run, directory: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_release_moves_the_baseline_once(run: Run) -> None:
     moved = f"{fullname(AuthorizePayment)}: new -> {AuthorizePayment.contract.version}\n{NAME}: new -> {NOW.version}\n"
     assert run("release") == (0, f"{moved}2 released\n", "")
     assert run("release") == (0, "nothing to be released: all of it is there\n", "")
-    assert run("check")[2] == "2 messages are compatible with every release, 0 wait for theirs\n"
+    assert run("check")[2] == "compatible with every release; 0 messages wait for the next\n"
 
 
 def test_a_dry_release_moves_nothing(run: Run, directory: Path) -> None:

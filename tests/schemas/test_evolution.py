@@ -201,6 +201,17 @@ def test_a_message_stays_where_it_was_promised(fact: str, before: str, now: str)
     ]
 
 
+def test_the_answer_to_a_query_is_promised_too() -> None:
+    query = next(message for message in MESSAGES if message.contract.answer is not None)
+    now = Release.of(query)
+    assert now.answer is not None
+    then = deepcopy(now.answer)
+    gone = then["fields"].pop(0)["name"]
+    (found,) = breaks([query], {fullname(query): [replace(now, version="0.0.0", answer=then)]})
+    assert found.path.endswith(f".{gone}")
+    assert found.problem == "added as required, but the records of 0.0.0 lack it"
+
+
 @pytest.mark.parametrize("version", [NOW.version, "10.0.0"])
 def test_a_changed_schema_needs_a_raised_version(version: str) -> None:
     assert lines(released(lambda fields: fields.pop("meta"), version)) == [

@@ -268,6 +268,12 @@ def test_a_value_that_the_contract_forbids_is_named_with_its_field(codec: Codec,
     assert detail.endswith("not 'me'")
 
 
+def test_a_long_value_is_clipped(codec: Codec, registry: MemoryRegistry) -> None:
+    endless = "me" * 1_000_000
+    _, detail = reason_of(codec.decode(written(registry, avro_schema(PaymentFailed), declined(), orderId=endless)))
+    assert len(detail) < 200
+
+
 def test_every_prefix_of_a_record_is_truncated(codec: Codec) -> None:
     value = codec.encode(declined())
     for length in range(len(value)):

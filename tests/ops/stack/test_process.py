@@ -14,9 +14,11 @@ from ops.stack.ports import HOST, choose
 from ops.stack.process import Launch
 from ops.stack.waiting import wait_until
 
-FOREVER = "import signal; signal.pause()"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-LISTEN = "import signal, socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); signal.pause()"
+# Two minutes at most: a test run that is killed leaves nothing for ever.
+BRIEF = "import signal, socket, sys; signal.alarm(120); "
+FOREVER = BRIEF + "signal.pause()"
+DEAF = BRIEF + "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+LISTEN = BRIEF + "server = socket.create_server(('127.0.0.1', int(sys.argv[1]))); signal.pause()"
 
 MakeLaunch = Callable[..., Launch]
 

@@ -1,0 +1,41 @@
+"""`orderflow demo`: the whole of it, before your eyes."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from ops.commands.options import AsJson
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Send one of each message through a real Kafka and registry, and read them back by a reader that isn't ours.
+
+    Starts what is missing and stops it again. What ran before goes on running. Exits with 1 unless everything came
+    back as it was sent. With --json the last line is one object.
+
+    Examples:
+        orderflow demo
+
+        orderflow demo --json | tail -n 1 | jq .seconds
+    """
+    from rich.console import Console  # noqa: PLC0415 - the help of all verbs stays quick
+    from rich.table import Table  # noqa: PLC0415
+
+    from ops import demo as show  # noqa: PLC0415
+    from ops.settings import load  # noqa: PLC0415
+    from ops.stack.progress import OnTerminal  # noqa: PLC0415
+
+    with OnTerminal() as report:
+        outcome = show.run(load(), report, lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps({**asdict(outcome), "messages": len(outcome.trips), "differing": outcome.differing}))
+    else:
+        table = Table("message", "topic", "partition", "offset", "bytes", "came back")
+        for trip in outcome.trips:
+            same = "the same" if trip.same else "[red]DIFFERENT"
+            table.add_row(trip.message, trip.topic, str(trip.partition), str(trip.offset), str(trip.size), same)
+        Console().print(table)
+        typer.echo(f"{len(outcome.trips)} messages there and back in {outcome.seconds} s, nothing lost")
+    if outcome.differing:
+        raise show.DemoError(f"came back different: {', '.join(outcome.differing)}")
