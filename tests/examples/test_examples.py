@@ -8,7 +8,8 @@ from streams.codec import Codec
 from streams.partitioner import partition_of
 from tests.examples.conftest import PARTITIONS, Language, Stranger, cart_ids
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("stack")]
+# The first of them on a bare machine waits for the stack's and npm's downloads.
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 LANGUAGES: tuple[Language, ...] = ("python", "node")
 CART, OTHER_CART = cart_ids(2)

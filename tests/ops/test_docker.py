@@ -56,7 +56,6 @@ def test_the_parts_have_the_versions_of_the_local_stack() -> None:
 
 
 @pytest.mark.connected
-@pytest.mark.xdist_group("stack")
 def test_the_local_postgres_has_the_major_version_of_the_image(stack: Addresses) -> None:
     answer = postgres.ask(stack.postgres)
     assert answer is not None
@@ -130,7 +129,6 @@ def test_up_waits_for_health_and_for_nothing_that_ends() -> None:
 
 
 @pytest.mark.connected
-@pytest.mark.xdist_group("stack")
 def test_the_registrys_health_check_tells_a_registry_that_answers_from_none(stack: Addresses) -> None:
     [kind, shell, option, script] = SERVICES["registry"]["healthcheck"]["test"]
     assert (kind, shell, option) == ("CMD", "bash", "-c")

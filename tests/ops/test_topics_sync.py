@@ -16,7 +16,6 @@ from tests import topics
 Sync = Callable[..., tuple[int, str, str]]
 
 COUNT = len(TOPICS)
-on_the_stack = [pytest.mark.connected, pytest.mark.xdist_group("stack")]
 
 
 @pytest.fixture
@@ -53,9 +52,8 @@ def summary(changed: int, refused: int = 0, *, would: bool = False) -> str:
     return f"{COUNT} topics declared, {changed} {'would change' if would else 'changed'}, {refused} refused\n"
 
 
+@pytest.mark.connected
 class TestOnABroker:
-    pytestmark = on_the_stack
-
     def test_a_dry_run_names_every_topic_and_makes_none(self, stack: Addresses, env: str, sync: Sync) -> None:
         code, out, err = sync("--dry-run")
         assert (code, err) == (0, summary(COUNT, would=True))
@@ -120,7 +118,6 @@ class TestOnABroker:
         ]
         assert len(there(stack, env)) == COUNT
 
-    @pytest.mark.usefixtures("env")
     def test_machines_get_the_same_as_json(self, env: str, sync: Sync) -> None:
         code, out, err = sync("--json")
         assert (code, err) == (0, summary(COUNT))

@@ -29,7 +29,6 @@ def test_a_key_stays_on_its_partition() -> None:
 
 
 @pytest.mark.connected
-@pytest.mark.xdist_group("stack")
 def test_librdkafka_agrees_when_it_is_told_to_use_murmur2(stack: Addresses, unique: str) -> None:
     # Seven: a count that is no power of two tells a masked hash from an unsigned one.
     topics.make(stack.kafka, unique, partitions=7)
