@@ -19,7 +19,8 @@ def demo(as_json: AsJson = False) -> None:
 
         orderflow demo --json | tail -n 1 | jq .seconds
     """
-    from rich.console import Console  # noqa: PLC0415 - the help of all verbs stays quick
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - the help of all verbs stays quick
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from ops import demo as show  # noqa: PLC0415
@@ -31,11 +32,11 @@ def demo(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({**asdict(outcome), "messages": len(outcome.trips), "differing": outcome.differing}))
     else:
-        table = Table("message", "topic", "partition", "offset", "bytes", "came back")
+        table = Table("message", "topic-partition@offset", "bytes", "back", box=SIMPLE_HEAD)
         for trip in outcome.trips:
-            same = "the same" if trip.same else "[red]DIFFERENT"
-            table.add_row(trip.message, trip.topic, str(trip.partition), str(trip.offset), str(trip.size), same)
+            place = f"{trip.topic}-{trip.partition}@{trip.offset}"
+            table.add_row(trip.message, place, str(trip.size), "same" if trip.same else "[red]DIFFERENT")
         Console().print(table)
-        typer.echo(f"{len(outcome.trips)} messages there and back in {outcome.seconds} s, nothing lost")
+        typer.echo(f"{len(outcome.trips) - len(outcome.differing)} came back as sent, in {outcome.seconds} s")
     if outcome.differing:
         raise show.DemoError(f"came back different: {', '.join(outcome.differing)}")
