@@ -17,7 +17,7 @@ demo: $(BIN)/orderflow ## start what is missing, run the pipeline before your ey
 	$(BIN)/orderflow demo
 
 test: $(BIN)/orderflow ## every test, on a real Kafka, PostgreSQL and registry of its own
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 test-fast: $(BIN)/orderflow ## the tests that need no server
 	$(BIN)/pytest -n 2 -m "not connected and not slow"

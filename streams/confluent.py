@@ -20,6 +20,7 @@ from confluent_kafka.schema_registry.common._httpx_compat import httpx
 from schemas.avsc import Schema, canonical
 from schemas.evolution import same_meaning
 from streams.errors import RegistryDeniedError, RegistryUnavailableError, SchemaRejectedError, SchemaUnregisteredError
+from streams.registry import FULL_TRANSITIVE
 
 _MISSING = range(40_400, 40_500)
 _REJECTED = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -78,9 +79,13 @@ class ConfluentRegistry:
         return None if found is None else found.compatibility_level
 
     def guard(self, subject: str) -> None:
-        self._ask(
-            self._client.set_config, subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE)
-        )
+        wanted = ServerConfig(compatibility=ConfigCompatibilityLevel.FULL_TRANSITIVE)
+        try:
+            self._ask(self._client.set_config, subject, wanted)
+        except SchemaRegistryError as error:
+            # Apicurio refuses one of two who guard a subject at once: then it is guarded, which is what we want.
+            if self.level(subject) != FULL_TRANSITIVE:
+                raise SchemaRejectedError(subject, error.error_message) from error
 
     def _newest(self, subject: str) -> RegisteredSchema | None:
         # The client remembers the newest version for ever; who asks us, asks because it may have changed.

@@ -26,6 +26,9 @@ DEADLINE_SECONDS = 30.0
 REACH_SECONDS = 10.0
 PAUSE_SECONDS = 0.05
 
+#: Somebody else made it since we looked; whether it is as declared shows when we look again.
+_EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
+
 Config = dict[str, str]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -187,7 +190,7 @@ class TopicAdmin:
             for topic in (by_name[change.topic] for change in changes if change.action == "create")
         ]
         if new:
-            self._done(self._admin.create_topics(new, operation_timeout=DEADLINE_SECONDS))
+            self._done(self._admin.create_topics(new, operation_timeout=DEADLINE_SECONDS), unless=_EXISTS)
         entries: dict[str, list[ConfigEntry]] = {}
         for change in changes:
             if change.action == "alter":
@@ -225,11 +228,13 @@ class TopicAdmin:
             self._trouble = trouble
 
     @staticmethod
-    def _done(futures: Mapping[K, Future[V]]) -> dict[K, V]:
+    def _done(futures: Mapping[K, Future[V]], *, unless: int | None = None) -> dict[K, V]:
+        """The answers; a refusal with the code `unless` is none, and no error."""
         answers = {}
         for asked, future in futures.items():
             try:
                 answers[asked] = future.result(timeout=DEADLINE_SECONDS)
             except (KafkaException, TimeoutError) as error:
-                raise TopicsError(f"{asked}: the broker refused or did not answer") from error
+                if unless is None or not isinstance(error, KafkaException) or error.args[0].code() != unless:
+                    raise TopicsError(f"{asked}: the broker refused or did not answer") from error
         return answers

@@ -16,7 +16,7 @@ Open = Callable[[bool], ManagedRegistry]
 @pytest.fixture(
     params=[
         "memory",
-        pytest.param("apicurio", marks=[pytest.mark.connected, pytest.mark.xdist_group("stack")]),
+        pytest.param("apicurio", marks=pytest.mark.connected),
     ]
 )
 def opened(request: pytest.FixtureRequest) -> Iterator[Open]:

@@ -1,6 +1,7 @@
 """One suite for every registry: the one in memory keeps the contract of the real one."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from copy import deepcopy
 from typing import Any
@@ -135,6 +136,20 @@ def test_an_enum_grows_under_guard_again_and_again(registry: ManagedRegistry, su
     latest = registry.latest(subject)
     assert latest is not None
     assert same_meaning(latest, grown("STOLEN_CARD", "GATEWAY_ON_FIRE"))
+
+
+def test_who_settles_a_subject_at_the_same_time_as_others_succeeds_too(opened: Open, subject: str) -> None:
+    def settle(registry: ManagedRegistry, subject: str) -> int:
+        schema_id = registry.register(subject, SCHEMA)
+        registry.guard(subject)
+        return schema_id
+
+    registries = [opened(False) for _ in range(4)]  # one a deploy
+    with ThreadPoolExecutor(len(registries)) as deploys:
+        for number in range(5):
+            ids = list(deploys.map(settle, registries, [f"{subject}{number}"] * len(registries)))
+            assert len(set(ids)) == 1
+            assert registries[0].level(f"{subject}{number}") == FULL_TRANSITIVE
 
 
 def test_a_registry_that_is_away_says_where_it_should_be() -> None:

@@ -12,7 +12,7 @@ from ops.stack.progress import Silent
 from schemas.catalogue import RECORDS
 from streams.producer import Outgoing, Place, deliver
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.connected
 
 
 @pytest.fixture

@@ -132,7 +132,6 @@ def test_an_environment_is_a_slug(run: Run) -> None:
 
 
 @pytest.mark.connected
-@pytest.mark.xdist_group("stack")
 def test_the_whole_contract_is_registered_once(
     run: Run, monkeypatch: pytest.MonkeyPatch, stack: Addresses, unique: str
 ) -> None:

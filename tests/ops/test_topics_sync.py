@@ -10,6 +10,7 @@ from ops.cli import main
 from ops.stack import Addresses
 from ops.stack.ports import choose
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, TOPICS
+from streams.topics import Wanted, plan
 from tests import topics
 
 #: Runs `orderflow topics sync …`: exit code, stdout, stderr.
@@ -67,6 +68,13 @@ class TestOnABroker:
         assert (code, err) == (0, summary(COUNT))
         assert sorted(there(stack, env)) == sorted(topic.name(env) for topic in TOPICS)
         assert sync() == (0, "", summary(0))
+
+    def test_what_somebody_else_made_since_we_looked_is_no_error(self, stack: Addresses, unique: str) -> None:
+        wanted = [Wanted(f"{unique}-{number}", 1, 1, {}) for number in range(3)]
+        changes = plan(wanted, {})
+        for _ in range(2):
+            topics.admin(stack.kafka).apply(changes, wanted)
+        assert len(topics.admin(stack.kafka).find([each.name for each in wanted])) == 3
 
     def test_the_environment_can_be_named_on_the_spot(
         self, stack: Addresses, env: str, sync: Sync, monkeypatch: pytest.MonkeyPatch

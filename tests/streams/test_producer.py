@@ -4,7 +4,7 @@ from ops.stack import Addresses
 from streams.producer import DeliveryError, Outgoing, deliver
 from streams.topics import TopicAdmin, Wanted, plan
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.connected
 
 
 @pytest.fixture

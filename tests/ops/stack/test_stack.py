@@ -21,7 +21,7 @@ from ops.stack.errors import BrokerCountError, PartFailedError
 from ops.stack.waiting import wait_until
 from tests.ops.stack.test_cli import ORDERFLOW, run
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("a stack of one's own"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 
 SCHEMA = Schema(json.dumps({"type": "record", "name": "Kept", "fields": []}), "AVRO")
 
