@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from ops.commands import demo, schemas, settings, stack, topics
 from schemas.errors import OrderflowError
@@ -30,7 +31,7 @@ def orderflow(
 ) -> None:
     """An order pipeline for Apache Kafka that loses no order and no cent.
 
-    Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments.
+    Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments or settings, 130 interrupted.
     """
 
 
@@ -46,7 +47,13 @@ app.command()(settings.settings)
 
 def main() -> None:
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        if message := error.format_message():  # none after a verb without its arguments: that printed its help
+            context = getattr(error, "ctx", None)
+            verb = context.command_path if context else "orderflow"
+            typer.echo(f"{verb}: {' '.join(message.split())} (see: {verb} --help)", err=True)
+        sys.exit(error.exit_code)
     except OrderflowError as error:
         typer.echo(f"orderflow: {error}", err=True)
         for cause in _causes(error):
