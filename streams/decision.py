@@ -1,7 +1,7 @@
-"""What a decider says: the new state, what to send, when to be woken."""
+"""What a decider says: the new state, what to send, when to be woken, what to ask of the outside."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from schemas.message import Message
 
@@ -17,6 +17,16 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class Performed:
+    """What came of an effect that a decision asked for. It reaches the decider like any other message."""
+
+    #: The idempotency key under which the outside was asked; the same again after a crash.
+    effect_id: str
+    #: A value of the service's own, as its performer returned it.
+    outcome: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Decision(Generic[S]):
     """One atomic step of one key."""
 
@@ -26,3 +36,6 @@ class Decision(Generic[S]):
     sends: tuple[Message, ...] = ()
     #: Millis at which to be woken; None for not at all. Each decision sets it anew.
     timer: int | None = None
+    #: Calls to the outside, as values of types that the service declares: run once the state is safe, with a
+    #: deterministic id, and again after a crash until the outcome is absorbed.
+    effects: tuple[Any, ...] = ()

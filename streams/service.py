@@ -17,10 +17,13 @@ from schemas.catalogue import RECORDS
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import Topic
-from streams.decision import Decision, Wake
+from streams.decision import Decision, Performed, Wake
 
 S = TypeVar("S")
 M = TypeVar("M")
+
+#: What the engine sends a service about its own decisions.
+_OWN = (Wake, Performed)
 
 Decide = Callable[[S | None, M, int], Decision[S]]
 
@@ -37,6 +40,8 @@ class Service(Generic[S, M]):
     state: type[S]
     decide: Decide[S, M]
     sends: tuple[type[Message], ...] = ()
+    #: What its decisions may ask of the outside; who performs it is wired where the service runs.
+    effects: tuple[type, ...] = ()
     #: The messages of the contract that the decider takes.
     consumes: tuple[type[Message], ...] = field(init=False)
     #: Whether the decider takes Wake, so that its decisions may set a timer.
@@ -44,9 +49,11 @@ class Service(Generic[S, M]):
 
     def __post_init__(self) -> None:
         parameters, handled = _signature(self.decide)
-        object.__setattr__(self, "consumes", tuple(each for each in handled if each is not Wake))
+        object.__setattr__(self, "consumes", tuple(each for each in handled if each not in _OWN))
         object.__setattr__(self, "wakes", Wake in handled)
         problems = list(self._problems(parameters))
+        if self.effects and Performed not in handled:
+            problems.append("it asks for effects, but its decider takes no Performed")
         if problems:
             raise ServiceError(f"service {self.name}, {_line(self.decide)}: " + "; ".join(problems))
 

@@ -7,12 +7,12 @@ topic: two topics are read in any order, so a later decision heard on one says n
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.message import Message, Meta
-from streams.decision import Decision, Wake
+from streams.decision import Decision, Performed, Wake
 from streams.service import Service
 
 S = TypeVar("S")
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
     key: str
     #: Its time, in millis: what a decider takes for now.
     at: int
-    message: Message | Wake
+    message: Message | Wake | Performed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Entry(Generic[S]):
     absorbed: Mapping[str, int] = field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
     heard: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
+    pending: Mapping[str, Any] = field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
 
@@ -66,16 +68,16 @@ class Step(Generic[S]):
 
 
 def absorb(service: Service[S, Any], entry: Entry[S], arrival: Arrival) -> Step[S] | None:
-    """Decide, or None where the record was absorbed before or woke nobody. Never raises."""
+    """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
     message = arrival.message
-    if isinstance(message, Wake):
-        if message.deadline != entry.timer:
-            return None  # the timer was moved or cleared after this wake-up was sent
+    if isinstance(message, Message):
+        origin, sender = message.meta, _sender(message.meta, arrival.key)
+    elif _open(entry, message):
         origin, sender = entry.origin, None
     else:
-        origin, sender = message.meta, _sender(message.meta, arrival.key)
+        return None
     if sender is not None and sender.place <= entry.heard.get(arrival.topic, _NOTHING).get(sender.name, (0, 0)):
         return None
     absorbed = {**entry.absorbed, arrival.topic: arrival.offset}
@@ -83,13 +85,28 @@ def absorb(service: Service[S, Any], entry: Entry[S], arrival: Arrival) -> Step[
     if sender is not None:
         heard = {**heard, arrival.topic: {**heard.get(arrival.topic, _NOTHING), sender.name: sender.place}}
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
+    decision_id = f"{service.name}/{arrival.key}/{version}"
+    moved = replace(entry, version=version, absorbed=absorbed, heard=heard, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
-        sends = _addressed(service, f"{service.name}/{arrival.key}/{version}", origin, decision)
+        _check(service, decision)
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
-        refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc())
-        return Step(Entry(version, entry.state, entry.timer, absorbed, heard, origin), refusal=refusal)
-    return Step(Entry(version, decision.state, decision.timer, absorbed, heard, origin), sends)
+        return Step(moved, refusal=Refusal(f"{type(error).__name__}: {error}", traceback.format_exc()))
+    pending = {effect_id: effect for effect_id, effect in entry.pending.items() if not _answers(message, effect_id)}
+    pending |= {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in enumerate(decision.effects, start=1)}
+    moved = replace(moved, state=decision.state, timer=decision.timer, pending=pending)
+    return Step(moved, _addressed(decision_id, origin, decision.sends))
+
+
+def _open(entry: Entry[Any], message: Wake | Performed) -> bool:
+    """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
+    if isinstance(message, Wake):
+        return message.deadline == entry.timer
+    return message.effect_id in entry.pending
+
+
+def _answers(message: Message | Wake | Performed, effect_id: str) -> bool:
+    return isinstance(message, Performed) and message.effect_id == effect_id
 
 
 class _Sender(NamedTuple):
@@ -108,17 +125,21 @@ def _sender(meta: Meta | None, key: str) -> _Sender | None:
     return None
 
 
-def _addressed(
-    service: Service[S, Any], decision_id: str, origin: Meta | None, decision: Decision[S]
-) -> tuple[Message, ...]:
-    """The outputs with their envelope: an id that is the same again after a crash, and where they come from."""
+def _check(service: Service[S, Any], decision: Decision[S]) -> None:
     if decision.timer is not None and not service.wakes:
         raise TypeError(f"{service.name} sets a timer, but its decider takes no Wake")
+    for effect in decision.effects:
+        if type(effect) not in service.effects:
+            raise TypeError(f"{service.name} asks for {type(effect).__name__}, which its declaration does not list")
     for message in decision.sends:
         if type(message) not in service.sends:
             raise TypeError(f"{service.name} sends {type(message).__name__}, which its declaration does not list")
         if message.record_key is None:
             raise TypeError(f"{type(message).__name__}.{message.contract.key} is its record key and must be set")
+
+
+def _addressed(decision_id: str, origin: Meta | None, sends: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The outputs with their envelope: an id that is the same again after a crash, and where they come from."""
     return tuple(
         message.model_copy(
             update={
@@ -130,5 +151,5 @@ def _addressed(
                 )
             }
         )
-        for ordinal, message in enumerate(decision.sends, start=1)
+        for ordinal, message in enumerate(sends, start=1)
     )

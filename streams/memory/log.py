@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.message import Message
-from streams.decision import Wake
+from streams.decision import Performed, Wake
 from streams.partitioner import partition_of
 
 
@@ -14,7 +14,7 @@ class Logged(NamedTuple):
 
     key: str
     at: int
-    message: Message | Wake
+    message: Message | Wake | Performed
 
 
 @dataclass(slots=True)
@@ -25,7 +25,10 @@ class Log:
     now: int = 0
     _records: dict[tuple[str, int], list[Logged]] = field(default_factory=lambda: defaultdict(list))
 
-    def append(self, topic: str, key: str, message: Message | Wake) -> None:
+    def __len__(self) -> int:
+        return sum(map(len, self._records.values()))
+
+    def append(self, topic: str, key: str, message: Message | Wake | Performed) -> None:
         partition = partition_of(key.encode(), self.partitions)
         self._records[topic, partition].append(Logged(key, self.now, message))
 

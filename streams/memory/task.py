@@ -6,14 +6,15 @@ and nowhere else; a crash drops it.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
+from schemas.errors import OrderflowError
 from schemas.message import Message
-from streams.decision import Wake
+from streams.decision import Performed, Wake
 from streams.memory.log import Log, Logged
 from streams.service import Service
 from streams.step import Arrival, Entry, Refusal, absorb
@@ -21,6 +22,8 @@ from streams.step import Arrival, Entry, Refusal, absorb
 #: Small rounds cross more boundaries; large ones hide reordering.
 LARGEST_ROUND = 64
 
+#: Millis between two tries of an effect whose performer is away: doubled each time, up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
 
@@ -58,27 +61,49 @@ class Committed(NamedTuple):
     owed: tuple[Message | DeadLetter, ...]
 
 
+class UnavailableError(OrderflowError):
+    """What a performer raises when the outside can't be reached: the effect is tried again, later and later."""
+
+
+#: Performs an effect under its id: the outcome, or UnavailableError.
+Perform = Callable[[Any, str], Any]
+
+
+class _Due(NamedTuple):
+    """Something to be done at a time: a key to be woken, or an effect to be performed."""
+
+    at: int
+    key: str
+    #: Empty for a timer.
+    effect_id: str = ""
+    attempt: int = 0
+
+
 @dataclass(slots=True)
 class _Memory:
     """What dies with the process."""
 
     entries: dict[str, Entry[Any]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
-    timers: list[tuple[int, str]] = field(default_factory=list)
+    due: list[_Due] = field(default_factory=list)
     round: int = 0
 
 
 class Task:
     """Changelog, paid marker, committed offsets and dead letters are durable; the rest is rebuilt from them."""
 
-    def __init__(self, service: Service[Any, Any], partition: int, log: Log, random: Random) -> None:
+    def __init__(
+        self, service: Service[Any, Any], partition: int, log: Log, random: Random, perform: Mapping[type, Perform]
+    ) -> None:
         self.service = service
         self.partition = partition
+        self._perform = perform
         self.dead_letters: list[DeadLetter] = []
         self._log = log
         self._random = random
-        self._wakes = f"{service.name}.{ENVIRONMENT}.timers"
-        self._inputs = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._wakes]
+        # Where the service hears of its own timers and effects.
+        self._own = f"{service.name}.{ENVIRONMENT}.own"
+        self._inputs = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._own]
         self._changelog: list[Committed] = []
         self._paid = 0
         self._committed: dict[str, int] = {}
@@ -99,19 +124,15 @@ class Task:
     @property
     def idle(self) -> bool:
         """Nothing half done, nothing to read, no deadline passed."""
-        return self._resting and not self._due() and not any(self._unread(topic) for topic in self._inputs)
+        return self._resting and not self._is_due() and not any(self._unread(topic) for topic in self._inputs)
 
     @property
     def next_deadline(self) -> int | None:
-        """The earliest deadline that still stands; those that were moved or met are dropped on the way."""
-        timers, entries = self._memory.timers, self._memory.entries
-        while timers:
-            deadline, key = timers[0]
-            entry = entries.get(key)
-            if entry is not None and entry.timer == deadline:
-                return deadline
-            heapq.heappop(timers)
-        return None
+        """The earliest that still stands; what was moved or answered is dropped on the way."""
+        due = self._memory.due
+        while due and not self._stands(due[0]):
+            heapq.heappop(due)
+        return due[0].at if due else None
 
     @property
     def states(self) -> dict[str, Any]:
@@ -120,7 +141,7 @@ class Task:
     def _live(self) -> Iterator[Boundary]:
         yield from self._recover()
         while True:
-            self._wake()
+            self._do_what_is_due()
             yield from self._round()
 
     def _recover(self) -> Iterator[Boundary]:
@@ -191,29 +212,47 @@ class Task:
             records = self._log.read(topic, self.partition)
             for offset in range(first, first + count):
                 key, at, message = records[offset]
-                if isinstance(message, Wake) or type(message) in self.service.consumes:
+                if topic == self._own or type(message) in self.service.consumes:
                     yield Arrival(topic, offset, key, at, message)
 
     def _unread(self, topic: str) -> int:
         return len(self._log.read(topic, self.partition)) - self._memory.positions.get(topic, 0)
 
     def _keep(self, key: str, entry: Entry[Any] | None) -> None:
+        memory = self._memory
+        before = memory.entries.pop(key, _NEW)
         if entry is None:
-            self._memory.entries.pop(key, None)
             return
-        self._memory.entries[key] = entry
+        memory.entries[key] = entry
         if entry.timer is not None:
-            heapq.heappush(self._memory.timers, (entry.timer, key))
+            heapq.heappush(memory.due, _Due(entry.timer, key))
+        for effect_id in entry.pending.keys() - before.pending.keys():
+            heapq.heappush(memory.due, _Due(self._log.now, key, effect_id))
 
-    def _due(self) -> bool:
+    def _stands(self, due: _Due) -> bool:
+        entry = self._memory.entries.get(due.key, _NEW)
+        return due.effect_id in entry.pending if due.effect_id else entry.timer == due.at
+
+    def _is_due(self) -> bool:
         deadline = self.next_deadline
         return deadline is not None and deadline <= self._log.now
 
-    def _wake(self) -> None:
-        """Send each passed deadline through the service's own topic, in order."""
-        while self._due():
-            deadline, key = heapq.heappop(self._memory.timers)
-            self._log.append(self._wakes, key, Wake(deadline))
+    def _do_what_is_due(self) -> None:
+        """In order of time. What comes of it travels through the service's own topic."""
+        while self._is_due():
+            due = heapq.heappop(self._memory.due)
+            if not due.effect_id:
+                self._log.append(self._own, due.key, Wake(due.at))
+                continue
+            effect = self._memory.entries[due.key].pending[due.effect_id]
+            try:
+                outcome = self._perform[type(effect)](effect, due.effect_id)
+            except UnavailableError:
+                pause = min(FIRST_PAUSE * 2**due.attempt, LONGEST_PAUSE)
+                later = due._replace(at=self._log.now + pause, attempt=due.attempt + 1)
+                heapq.heappush(self._memory.due, later)
+            else:
+                self._log.append(self._own, due.key, Performed(due.effect_id, outcome))
 
     def _publish(self, message: Message) -> None:
         topic = message.contract.topic

@@ -1,18 +1,22 @@
 """Whole services on the in-memory log: who runs next, who crashes and what time it is, all from one seed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import PARTITIONS, Topic
 from streams.memory.log import Log
-from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
-from streams.service import Service
+from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Perform, Task
+from streams.service import Service, ServiceError
 
 #: Decides, at each boundary of each task, whether the process dies there.
 Crash = Callable[[Task, Boundary], bool]
+
+
+_NOBODY: Mapping[type, Perform] = MappingProxyType({})
 
 
 class RestlessError(OrderflowError):
@@ -39,17 +43,30 @@ class Twin:
         seed: int = 0,
         partitions: int = PARTITIONS,
         crash: Crash = never,
+        perform: Mapping[type, Perform] = _NOBODY,
     ) -> None:
+        """`perform`: by type of effect, who performs it."""
+        services = tuple(services)
+        for service in services:
+            if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
+                raise ServiceError(f"service {service.name}: nobody performs {', '.join(missing)}; say so by `perform`")
         self._random = Random(seed)
         self._crash = crash
         self._log = Log(partitions)
         self._tasks = [
-            Task(service, partition, self._log, self._random) for service in services for partition in range(partitions)
+            Task(service, partition, self._log, self._random, perform)
+            for service in services
+            for partition in range(partitions)
         ]
 
     @property
     def now(self) -> int:
         return self._log.now
+
+    @property
+    def published(self) -> int:
+        """Records on all topics, repeats and all."""
+        return len(self._log)
 
     @property
     def dead_letters(self) -> list[DeadLetter]:

@@ -1,0 +1,162 @@
+"""Calls to the outside, in the twin: made once the state is safe, under one id, until their outcome is absorbed."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import topics
+from schemas.message import Meta
+from schemas.payments import AuthorizePayment, PaymentFailed, PaymentFailureReason, PaymentVoided, VoidPayment
+from streams.decision import Decision, Performed
+from streams.memory.task import Boundary, UnavailableError
+from streams.memory.twin import Crash, Twin, by_chance, never
+from streams.service import Service, ServiceError
+from tests.contract.test_twin import START, Once, id_of
+
+
+@dataclass(frozen=True)
+class Charge:
+    amount: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    reason: PaymentFailureReason
+
+
+@dataclass(frozen=True)
+class Payment:
+    amount: int
+    answers: int = 0
+
+
+def decide(state: Payment | None, message: AuthorizePayment | VoidPayment | Performed, at: int) -> Decision[Payment]:
+    match message:
+        case AuthorizePayment():
+            return Decision(Payment(message.amount), effects=(Charge(message.amount),))
+        case VoidPayment():  # gives up whatever is open, by forgetting the key
+            return Decision(
+                None, sends=(PaymentVoided(paymentId=message.paymentId, orderId=message.orderId, voidedAt=at),)
+            )
+        case Performed(outcome=Refused(reason=reason)) if state is not None:
+            failed = PaymentFailed(
+                paymentId=id_of(state.amount), orderId=id_of(state.amount), reason=reason, failedAt=at
+            )
+            return Decision(Payment(state.amount, state.answers + 1), sends=(failed,))
+        case Performed():
+            assert state is not None
+            return Decision(Payment(state.amount, state.answers + 1))
+
+
+payments = Service(
+    name="payments", state=Payment, decide=decide, sends=(PaymentFailed, PaymentVoided), effects=(Charge,)
+)
+
+
+@dataclass
+class Gateway:
+    """A ledger by idempotency key. Refuses odd amounts; is away at first as often as it is told."""
+
+    away: int = 0
+    ledger: dict[str, int] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def charge(self, charge: Charge, effect_id: str) -> Refused | None:
+        self.asked.append(effect_id)
+        if len(self.asked) <= self.away:
+            raise UnavailableError("the gateway is away")
+        if charge.amount % 2:
+            return Refused(PaymentFailureReason.CARD_DECLINED)
+        self.ledger[effect_id] = charge.amount
+        return None
+
+
+def started(gateway: Gateway, amounts: range, *, seed: int = 0, crash: Crash = never) -> Twin:
+    twin = Twin([payments], seed=seed, crash=crash, perform={Charge: gateway.charge})
+    twin.advance(START)
+    for amount in amounts:
+        command = AuthorizePayment(paymentId=id_of(amount), cartId=id_of(amount), amount=amount, currency="EUR")
+        twin.publish(command.model_copy(update={"meta": Meta(messageId=f"authorize-{amount}")}))
+    return twin
+
+
+def test_an_effect_is_performed_and_its_outcome_decided() -> None:
+    gateway = Gateway()
+    twin = started(gateway, range(10, 14))
+    twin.run()
+    assert sorted(gateway.ledger.values()) == [10, 12]
+    assert {key: payment.answers for key, payment in twin.states(payments).items()} == {
+        id_of(amount): 1 for amount in range(10, 14)
+    }
+    assert {message.record_key for message in twin.messages(topics.PAYMENTS_EVENTS)} == {id_of(11), id_of(13)}
+
+
+@pytest.mark.parametrize("boundary", Boundary)
+def test_a_crash_at_any_boundary_asks_under_the_same_id_again(boundary: Boundary) -> None:
+    gateway, crash = Gateway(), Once("payments", boundary)
+    twin = started(gateway, range(10, 14), crash=crash)
+    twin.run()
+    assert crash.happened
+    assert sorted(gateway.ledger.values()) == [10, 12]
+    assert all(payment.answers == 1 for payment in twin.states(payments).values())
+
+
+@given(seed=st.integers(0, 2**32), one_in=st.integers(2, 30), away=st.integers(0, 20))
+def test_whatever_crashes_and_whoever_is_away_each_amount_is_charged_once(seed: int, one_in: int, away: int) -> None:
+    gateway = Gateway(away=away)
+    twin = started(gateway, range(10, 30), seed=seed, crash=by_chance(seed, one_in))
+    twin.run()
+    assert sorted(gateway.ledger.values()) == list(range(10, 30, 2))
+    assert len(set(gateway.asked)) == 20
+    assert [payment.answers for payment in twin.states(payments).values()] == [1] * 20
+
+
+def test_a_performer_that_is_away_is_asked_later_and_later() -> None:
+    gateway = Gateway(away=3)
+    twin = started(gateway, range(10, 11))
+    twin.run(until=START)
+    assert len(gateway.asked) == 1
+    twin.run()
+    assert len(gateway.asked) == 4
+    assert twin.now == START + 100 + 200 + 400
+
+
+def test_a_performer_that_never_comes_back_holds_up_no_other_key() -> None:
+    gateway = Gateway(away=1_000_000)
+    twin = started(gateway, range(10, 12))
+    twin.publish(VoidPayment(paymentId=id_of(11), orderId=id_of(11)))
+    twin.run(until=START + 60_000)
+    assert set(twin.states(payments)) == {id_of(10)}
+    assert [type(message) for message in twin.messages(topics.PAYMENTS_EVENTS)] == [PaymentVoided]
+
+
+def test_an_effect_of_a_key_that_was_forgotten_is_given_up() -> None:
+    gateway = Gateway(away=1)
+    twin = started(gateway, range(10, 11))
+    twin.run(until=START)
+    twin.publish(VoidPayment(paymentId=id_of(10), orderId=id_of(10)))
+    twin.run()
+    assert (len(gateway.asked), gateway.ledger) == (1, {})
+
+
+def test_effects_without_a_performer_are_refused_before_anything_runs() -> None:
+    with pytest.raises(ServiceError, match="service payments: nobody performs Charge"):
+        Twin([payments])
+
+
+def test_effects_without_a_decider_for_their_outcome_are_refused() -> None:
+    def deaf(state: Payment | None, message: AuthorizePayment, at: int) -> Decision[Payment]:
+        return Decision(state)
+
+    with pytest.raises(ServiceError, match="its decider takes no Performed"):
+        Service(name="payments", state=Payment, decide=deaf, effects=(Charge,))
+
+
+def test_an_effect_that_was_not_declared_is_a_dead_letter() -> None:
+    twin = Twin([Service(name="payments", state=Payment, decide=decide, sends=payments.sends)])
+    twin.publish(AuthorizePayment(paymentId=id_of(1), cartId=id_of(1), amount=1, currency="EUR"))
+    twin.run()
+    (letter,) = twin.dead_letters
+    assert letter.refusal.cause == "TypeError: payments asks for Charge, which its declaration does not list"
