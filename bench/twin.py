@@ -1,4 +1,6 @@
-"""How many records a second the twin decides: two services that talk about orders, calm and with a crash every 5,000 boundaries.
+"""How many records a second the twin decides.
+
+Two services talk about orders, first calm, then with a crash every 5,000 boundaries.
 
 python -m bench.twin
 """

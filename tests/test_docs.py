@@ -9,11 +9,9 @@ from schemas.topics import PARTITIONS, TOPICS
 from streams.partitioner import partition_of
 
 ROOT = Path(__file__).parents[1]
-PRODUCING, CONSUMING = (ROOT / "docs" / name for name in ("producing.md", "consuming.md"))
-PAGES = (PRODUCING, CONSUMING)
-EXAMPLES = [ROOT / "examples" / name for name in ("python/produce.py", "python/consume.py")] + [
-    ROOT / "examples" / name for name in ("node/produce.mjs", "node/consume.mjs")
-]
+PRODUCING, CONSUMING, ADDING = (ROOT / "docs" / f"{name}.md" for name in ("producing", "consuming", "adding-a-service"))
+PAGES = (PRODUCING, CONSUMING, ADDING)
+EXAMPLES = [path for pattern in ("python/*.py", "node/*.mjs") for path in sorted((ROOT / "examples").glob(pattern))]
 #: A page says which file a block is, then shows it.
 EMBEDDED = re.compile(r"^<!-- (?P<file>examples/\S+) -->\n```\w+\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
