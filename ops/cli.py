@@ -47,7 +47,7 @@ app.command()(settings.settings)
 
 def main() -> None:
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
         if message := error.format_message():  # none after a verb without its arguments: that printed its help
             context = getattr(error, "ctx", None)
