@@ -7,7 +7,8 @@ OrderflowError
     ├── ChecksumMismatchError an artifact isn't the one that was locked
     ├── BrokerCountError      the data on disk belong to another number of brokers
     ├── BusyError             another up or down holds the lock
-    ├── PartFailedError       a part of ours died or did not get ready in time
+    ├── PartFailedError       a part of ours did not get ready in time
+    │   └── PartEndedError    or died while starting
     ├── PartAwayError         a given part does not answer
     └── UnhealthyError        `status` found a part that doesn't answer
 """
@@ -73,6 +74,10 @@ class PartFailedError(StackError):
         super().__init__(f"{part} {what}. Last lines of {log}:\n{lines}\n  Next: {next_step}")
         self.part = part
         self.log_tail = tuple(log_tail)
+
+
+class PartEndedError(PartFailedError):
+    """It ended while it was starting."""
 
 
 class PartAwayError(StackError):

@@ -156,10 +156,6 @@ class Kafka(LocalPart):
         pids = tuple(running[i].pid for i in sorted(running))
         return PartStatus(self.name, bootstrap, KAFKA_VERSION, healthy, pids, "local")
 
-    def ports(self) -> list[int]:
-        ids = range(1, (self._state.brokers or 1) + 1)
-        return [port for i in ids for port in self._remembered(i) if port]
-
     def logs(self) -> list[Path]:
         return [self._layout.log(node_name(i)) for i in range(1, (self._state.brokers or 1) + 1)]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ops.stack.errors import PartAwayError, PartFailedError
-from ops.stack.ports import is_free
+from ops.stack.errors import PartAwayError, PartEndedError
+from ops.stack.state import State
 
 PartName = Literal["kafka", "postgres", "registry"]
 
@@ -37,23 +37,23 @@ class Part(ABC):
 class LocalPart(Part):
     """One that we start and stop."""
 
+    _state: State
+
     @abstractmethod
     def start(self) -> str:
         """Start what of it does not run, wait until it answers; its address."""
 
-    @abstractmethod
-    def ports(self) -> list[int]:
-        """The ports that it has now."""
-
     def up(self) -> str:
         try:
             return self.start()
-        except PartFailedError:
+        except PartEndedError as error:
+            if not error.part.startswith(self.name):
+                raise  # the registry hears of PostgreSQL's end
             self.down()
-            if all(is_free(port) for port in self.ports()):
-                raise
-        # Between our look at the port and the server's bind someone else took it: this time another is chosen.
-        return self.start()
+        # Most likely someone took a port between our look at it and the server's bind, and may be gone again by now.
+        # Several who start at once would meet at the same defaults again, so this time any ports will do.
+        with self._state.other_ports(self.name):
+            return self.start()
 
     @abstractmethod
     def down(self) -> bool:

@@ -21,12 +21,13 @@ def choose(preferred: int, *, taken: Collection[int] = ()) -> int:
     """`preferred` if nobody listens there and it is not in `taken`, else a port that the system picks."""
     if preferred not in taken and is_free(preferred):
         return preferred
-    while (port := _any_free()) in taken:
+    while (port := any_free()) in taken:
         continue
     return port
 
 
-def _any_free() -> int:
+def any_free() -> int:
+    """One that the system picks."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -103,9 +103,6 @@ class Postgres(LocalPart):
             "local",
         )
 
-    def ports(self) -> list[int]:
-        return [port] if (port := self._state.port(self.name)) else []
-
     def logs(self) -> list[Path]:
         return [self._layout.log(self.name)]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from ops.stack.errors import PartFailedError, StackError
+from ops.stack.errors import PartEndedError, PartFailedError, StackError
 from ops.stack.logs import tail
 from ops.stack.waiting import wait_until
 
@@ -99,21 +99,22 @@ def wait_ready(
 
     def ready() -> bool:
         if not is_running(process):
-            raise failed(launch, "ended while starting", "correct what the log says, then run: orderflow up")
+            raise _failed(
+                PartEndedError, launch, "ended while starting", "correct what the log says, then run: orderflow up"
+            )
         return listens(process, port) and answers()
 
     if not wait_until(ready, seconds=seconds):
-        raise failed(
+        raise _failed(
+            PartFailedError,
             launch,
             f"was not ready within {seconds:.0f} s",
             "run: orderflow down; then, with an idle machine: orderflow up",
         )
 
 
-def failed(launch: Launch, what: str, next_step: str) -> PartFailedError:
-    return PartFailedError(
-        launch.name, what, log=launch.log, log_tail=tail(launch.log, LOG_TAIL_LINES), next_step=next_step
-    )
+def _failed(kind: type[PartFailedError], launch: Launch, what: str, next_step: str) -> PartFailedError:
+    return kind(launch.name, what, log=launch.log, log_tail=tail(launch.log, LOG_TAIL_LINES), next_step=next_step)
 
 
 def is_running(process: psutil.Process) -> bool:

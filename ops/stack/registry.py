@@ -98,9 +98,6 @@ class Registry(LocalPart):
         pids = (running.pid,) if running is not None else ()
         return PartStatus(self.name, address, REGISTRY.version, healthy, pids, "local")
 
-    def ports(self) -> list[int]:
-        return [port] if (port := self._state.port(self.name)) else []
-
     def logs(self) -> list[Path]:
         return [self._layout.log(self.name)]
 

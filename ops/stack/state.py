@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -41,6 +43,22 @@ class State:
             port = ports.choose(remembered.ports.get(name, default), taken=others)
             self._write(remembered.model_copy(update={"ports": {**remembered.ports, name: port}}))
         return port
+
+    @contextmanager
+    def other_ports(self, part: str) -> Iterator[None]:
+        """What belongs to a part has other ports from now on, whichever are free; but not if that doesn't help."""
+        old = {name: port for name, port in self._read().ports.items() if name.startswith(part)}
+        self._update_ports({name: ports.any_free() for name in old})
+        try:
+            yield
+        except StackError:
+            self._update_ports(old)
+            raise
+
+    def _update_ports(self, changed: Mapping[str, int]) -> None:
+        with self._lock:
+            remembered = self._read()
+            self._write(remembered.model_copy(update={"ports": {**remembered.ports, **changed}}))
 
     def _read(self) -> _Remembered:
         if not self._path.exists():
