@@ -5,6 +5,7 @@ included, and there is where the outside world begins.
 """
 
 import builtins
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -57,12 +58,15 @@ def pure() -> Iterator[None]:
         elif event == "call" and frame.f_code is _ENVIRONMENT:
             reached.append("os.environ")
 
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # a collection in the middle would run callbacks that are not the decider's
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     if reached:
         raise ImpureError("a decider may use its arguments only, but it called " + ", ".join(reached))
 

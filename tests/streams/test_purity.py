@@ -1,4 +1,5 @@
 import datetime as dt
+import gc
 import os
 import random
 import socket
@@ -50,6 +51,22 @@ def test_reaching_out_is_seen_however_it_is_done(impure: Callable[[], object], n
 def test_reckoning_with_what_one_has_is_fine(clean: Callable[[], object]) -> None:
     with pure():
         clean()
+
+
+def test_a_collection_of_garbage_is_not_the_deciders_doing() -> None:
+    def clocked(_phase: str, _info: dict[str, int]) -> None:
+        time.perf_counter()
+
+    gc.callbacks.append(clocked)
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        with pure():
+            assert [[number] for number in range(10_000)]
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(clocked)
+    assert gc.isenabled()
 
 
 def test_an_error_inside_is_the_error_that_is_seen() -> None:
