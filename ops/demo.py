@@ -21,11 +21,10 @@ from schemas.catalogue import RECORDS
 from schemas.errors import OrderflowError
 from schemas.examples import example_of
 from schemas.message import Message
-from schemas.topics import TOPICS
 from streams import cloudevents
 from streams.codec import Codec
 from streams.producer import Outgoing, Place, deliver
-from streams.topics import TopicAdmin, plan, unequal, wanted
+from streams.topics import TopicAdmin, plan, unequal
 
 #: Topics of its own, so that nobody's orders are among the examples.
 ENVIRONMENT = "demo"
@@ -100,7 +99,7 @@ def _register(access: dict[str, str], say: Say) -> int:
 
 def _create_topics(client: dict[str, str], say: Say) -> int:
     admin = TopicAdmin(client)
-    declared = [wanted(topic, ENVIRONMENT, brokers=admin.brokers()) for topic in TOPICS]
+    declared = admin.declared(ENVIRONMENT)
     changes = plan(declared, admin.find([topic.name for topic in declared]))
     admin.apply(changes, declared)
     names = {topic.name for topic in declared}

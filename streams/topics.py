@@ -18,7 +18,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.errors import OrderflowError
-from schemas.topics import Topic
+from schemas.topics import TOPICS, Topic
 
 #: Every answer of the broker is waited for this long.
 DEADLINE_SECONDS = 30.0
@@ -162,6 +162,11 @@ class TopicAdmin:
 
     def brokers(self) -> int:
         return len(self._metadata().brokers)
+
+    def declared(self, environment: str) -> list[Wanted]:
+        """Every topic of the contract, as it should be on this cluster."""
+        brokers = self.brokers()
+        return [wanted(topic, environment, brokers=brokers) for topic in TOPICS]
 
     def partition_counts(self) -> dict[str, int]:
         return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}

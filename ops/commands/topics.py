@@ -8,7 +8,6 @@ import typer
 
 from ops.commands.options import AsJson, DryRun, Environment
 from schemas.errors import OrderflowError
-from schemas.topics import TOPICS
 
 app = typer.Typer(no_args_is_help=True, help="The declared topics on a cluster.")
 
@@ -38,12 +37,11 @@ def sync(
     """
     from ops import addresses  # noqa: PLC0415 - the help of all verbs stays quick
     from ops.settings import load  # noqa: PLC0415
-    from streams.topics import TopicAdmin, plan, wanted  # noqa: PLC0415
+    from streams.topics import TopicAdmin, plan  # noqa: PLC0415
 
     settings = load()
     admin = TopicAdmin(settings.kafka_client(addresses.kafka(settings)))
-    brokers = admin.brokers()
-    declared = [wanted(topic, env or settings.environment, brokers=brokers) for topic in TOPICS]
+    declared = admin.declared(env or settings.environment)
     found = admin.find([topic.name for topic in declared])
     changes = plan(declared, found, allow_shorter_retention=allow_shorter_retention)
     if not dry_run:

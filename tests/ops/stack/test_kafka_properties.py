@@ -30,8 +30,8 @@ def test_everything_listens_on_loopback_alone() -> None:
 
 
 def test_a_path_is_written_as_java_reads_it() -> None:
-    text = properties(NODES[0], NODES[:1], Path("/home/José Ω/kafka-1"))
-    assert "log.dirs=/home/Jos\\u00e9 \\u03a9/kafka-1\n" in text
+    text = properties(NODES[0], NODES[:1], Path("/data of José Ω/kafka-1"))
+    assert "log.dirs=/data of Jos\\u00e9 \\u03a9/kafka-1\n" in text
 
 
 def test_topics_do_not_appear_by_themselves() -> None:
