@@ -39,3 +39,17 @@ class Decision(Generic[S]):
     #: Calls to the outside, as values of types that the service declares: run once the state is safe, with a
     #: deterministic id, and again after a crash until the outcome is absorbed.
     effects: tuple[Any, ...] = ()
+    #: Millis at which the key is forgotten without asking; None for never. Each decision sets it anew. It is how a
+    #: finished key stays for as long as repeats may come, and no longer.
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Instead of a decision: it can't be made yet, and the cause will pass.
+
+    The message waits, all others of its key wait behind it in order, and it is tried again, later and later; other
+    keys flow.
+    """
+
+    reason: str

@@ -17,7 +17,7 @@ from schemas.catalogue import RECORDS
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import Topic
-from streams.decision import Decision, Performed, Wake
+from streams.decision import Decision, Later, Performed, Wake
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -25,7 +25,7 @@ M = TypeVar("M")
 #: What the engine sends a service about its own decisions.
 _OWN = (Wake, Performed)
 
-Decide = Callable[[S | None, M, int], Decision[S]]
+Decide = Callable[[S | None, M, int], Decision[S] | Later]
 
 
 class ServiceError(OrderflowError):

@@ -9,26 +9,48 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from schemas.message import Message, Meta
-from streams.decision import Decision, Performed, Wake
+from streams.codec import Undecodable
+from streams.decision import Decision, Later, Performed, Wake
 from streams.service import Service
 
 S = TypeVar("S")
 
+_Heard = Mapping[str, Mapping[str, tuple[int, int]]]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+#: Millis between two tries of a message that waits: doubled each time, up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
+#: So many messages of one key may wait; the state of a key is written as a whole, so they can't be without number.
+MOST_PARKED = 100
 
 
 class Arrival(NamedTuple):
-    """A record that reached its key, decoded."""
+    """A record that reached its key."""
 
     topic: str
     offset: int
     key: str
     #: Its time, in millis: what a decider takes for now.
     at: int
-    message: Message | Wake | Performed
+    #: Later: it could not be read yet, and the cause will pass.
+    message: Message | Wake | Performed | Undecodable | Later
+    #: The record as it came, for whoever has to keep it: a parked message, a dead letter.
+    raw: Any = None
+
+
+class Parked(NamedTuple):
+    """A record that waits, in its key's state, for its turn."""
+
+    topic: str
+    offset: int
+    at: int
+    value: Any
+    headers: tuple[tuple[str, bytes], ...] = ()
+    #: Whether it could be read when it came; if not, whether it is a repeat is still to be seen.
+    read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +62,27 @@ class Entry(Generic[S]):
     version: int = 0
     state: S | None = None
     timer: int | None = None
+    #: Millis at which the key is forgotten.
+    expires: int | None = None
     #: Input topic -> the last offset absorbed.
     absorbed: Mapping[str, int] = field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
-    heard: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    heard: _Heard = field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
     pending: Mapping[str, Any] = field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
+    #: Messages that could not be decided yet, in order; the first is tried again at `retry_at`.
+    parked: tuple[Parked, ...] = ()
+    retry_at: int | None = None
+    #: How often the first of them was tried.
+    attempts: int = 0
+
+    @property
+    def due(self) -> int | None:
+        """When something has to happen to the key if nothing else does before."""
+        times = [time for time in (self.timer, self.expires, self.retry_at) if time is not None]
+        return min(times) if times else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,63 +91,152 @@ class Refusal:
 
     cause: str
     detail: str
+    attempts: int = 1
+
+
+class Wire(Protocol):
+    """How messages become records, and records come back from where they waited."""
+
+    def output(self, message: Message) -> Any:
+        """A record to be sent. Raises for what its readers could not understand."""
+
+    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Any:
+        """A record to be sent."""
+
+    def parked(self, arrival: Arrival) -> Parked: ...
+
+    def revived(self, key: str, parked: Parked) -> Arrival: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[S]):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
 
-    entry: Entry[S]
-    sends: tuple[Message, ...] = ()
-    refusal: Refusal | None = None
+    #: None forgets the key.
+    entry: Entry[S] | None
+    outputs: tuple[Any, ...] = ()
+    #: Why what it was asked to absorb is a dead letter now.
+    refusals: tuple[Refusal, ...] = ()
 
 
-def absorb(service: Service[S, Any], entry: Entry[S], arrival: Arrival) -> Step[S] | None:
+def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
     """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
     message = arrival.message
-    if isinstance(message, Message):
-        origin, sender = message.meta, _sender(message.meta, arrival.key)
-    elif _open(entry, message):
-        origin, sender = entry.origin, None
-    else:
+    heard = _hear(entry.heard, arrival.topic, arrival.key, message)
+    if heard is None:
         return None
-    if sender is not None and sender.place <= entry.heard.get(arrival.topic, _NOTHING).get(sender.name, (0, 0)):
+    if isinstance(message, Undecodable):
+        # Nothing is noted of it: a repeat is one more dead letter, under the same name.
+        return _decide(service, wire, entry, arrival)
+    if isinstance(message, Wake | Performed) and not _open(entry, message):
         return None
-    absorbed = {**entry.absorbed, arrival.topic: arrival.offset}
-    heard = entry.heard
-    if sender is not None:
-        heard = {**heard, arrival.topic: {**heard.get(arrival.topic, _NOTHING), sender.name: sender.place}}
+    noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
+    if isinstance(message, Wake) and message.deadline == entry.retry_at:
+        return _retry(service, wire, noted, arrival, now)
+    if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
+        # Whoever waits comes first; what is decided on it says anew how long the key stays.
+        return Step(replace(noted, expires=None) if entry.parked else None)
+    if entry.parked:
+        return _park(wire, noted, arrival)
+    step = _decide(service, wire, noted, arrival)
+    if step is None:
+        return Step(replace(noted, parked=(wire.parked(arrival),), retry_at=now + _pause(1), attempts=1))
+    return step
+
+
+def _retry(service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival, now: int) -> Step[S]:
+    """Try those that wait, in order, until one has to wait on."""
+    step: Step[S] = Step(replace(entry, parked=(), retry_at=None, attempts=0))
+    for number, parked in enumerate(entry.parked):
+        before = step.entry or Entry()
+        attempts = entry.attempts + 1 if number == 0 else 1
+        arrival = wire.revived(wake.key, parked)._replace(at=max(parked.at, wake.at))
+        if not parked.read:
+            heard = _hear(before.heard, parked.topic, wake.key, arrival.message)
+            if heard is None:
+                continue
+            before = replace(before, heard=heard)
+        decided = _decide(service, wire, before, arrival, attempts)
+        if decided is None:
+            waiting = replace(before, parked=entry.parked[number:], retry_at=now + _pause(attempts), attempts=attempts)
+            return replace(step, entry=waiting)
+        step = Step(decided.entry, step.outputs + decided.outputs, step.refusals + decided.refusals)
+    return step
+
+
+def _park(wire: Wire, entry: Entry[S], arrival: Arrival) -> Step[S]:
+    if len(entry.parked) < MOST_PARKED:
+        return Step(replace(entry, parked=(*entry.parked, wire.parked(arrival))))
+    refusal = Refusal("too many wait", f"{MOST_PARKED} messages of {arrival.key} wait for the first of them already")
+    return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
+
+
+def _pause(attempts: int) -> int:
+    return min(FIRST_PAUSE << min(attempts - 1, 20), LONGEST_PAUSE)
+
+
+def _decide(
+    service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, attempts: int = 1
+) -> Step[S] | None:
+    """None: not yet."""
+    message = arrival.message
+    if isinstance(message, Later):
+        return None
+    if isinstance(message, Undecodable):
+        refusal = Refusal(message.reason, message.detail, attempts)
+        return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
+    if isinstance(message, Wake | Performed) and not _open(entry, message):  # while it waited, the key moved on
+        return Step(entry)
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
     decision_id = f"{service.name}/{arrival.key}/{version}"
-    moved = replace(entry, version=version, absorbed=absorbed, heard=heard, origin=origin)
+    origin = message.meta if isinstance(message, Message) else entry.origin
+    moved = replace(entry, version=version, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
-        _check(service, decision)
+        if isinstance(decision, Later):
+            return None
+        _check(service, message, decision)
+        outputs = tuple(map(wire.output, _addressed(decision_id, origin, decision.sends)))
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
-        return Step(moved, refusal=Refusal(f"{type(error).__name__}: {error}", traceback.format_exc()))
-    pending = {effect_id: effect for effect_id, effect in entry.pending.items() if not _answers(message, effect_id)}
-    pending |= {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in enumerate(decision.effects, start=1)}
-    moved = replace(moved, state=decision.state, timer=decision.timer, pending=pending)
-    return Step(moved, _addressed(decision_id, origin, decision.sends))
+        refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
+        return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
+    if decision.state is None:
+        return Step(None, outputs)
+    pending = entry.pending
+    if isinstance(message, Performed):
+        pending = {effect_id: effect for effect_id, effect in pending.items() if effect_id != message.effect_id}
+    if decision.effects:
+        asked = enumerate(decision.effects, start=1)
+        pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
+    return Step(
+        replace(moved, state=decision.state, timer=decision.timer, expires=decision.expires, pending=pending), outputs
+    )
 
 
 def _open(entry: Entry[Any], message: Wake | Performed) -> bool:
     """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
     if isinstance(message, Wake):
-        return message.deadline == entry.timer
+        return message.deadline in (entry.timer, entry.expires, entry.retry_at)
     return message.effect_id in entry.pending
-
-
-def _answers(message: Message | Wake | Performed, effect_id: str) -> bool:
-    return isinstance(message, Performed) and message.effect_id == effect_id
 
 
 class _Sender(NamedTuple):
     name: str
     #: The sender's decision about this key, and which of its outputs.
     place: tuple[int, int]
+
+
+def _hear(heard: _Heard, topic: str, key: str, message: object) -> _Heard | None:
+    """What is known of its sender from now on; None if the sender has said this before."""
+    sender = _sender(message.meta, key) if isinstance(message, Message) else None
+    if sender is None:
+        return heard
+    known = heard.get(topic, _NOTHING)
+    if sender.place <= known.get(sender.name, (0, 0)):
+        return None
+    return {**heard, topic: {**known, sender.name: sender.place}}
 
 
 def _sender(meta: Meta | None, key: str) -> _Sender | None:
@@ -125,17 +249,20 @@ def _sender(meta: Meta | None, key: str) -> _Sender | None:
     return None
 
 
-def _check(service: Service[S, Any], decision: Decision[S]) -> None:
-    if decision.timer is not None and not service.wakes:
-        raise TypeError(f"{service.name} sets a timer, but its decider takes no Wake")
+def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> None:
+    if decision.timer is not None:
+        if not service.wakes:
+            raise TypeError(f"{service.name} sets a timer, but its decider takes no Wake")
+        if isinstance(message, Wake) and decision.timer <= message.deadline:
+            raise ValueError(f"{service.name} was woken at {message.deadline} and asks for {decision.timer} again")
     for effect in decision.effects:
         if type(effect) not in service.effects:
             raise TypeError(f"{service.name} asks for {type(effect).__name__}, which its declaration does not list")
-    for message in decision.sends:
-        if type(message) not in service.sends:
-            raise TypeError(f"{service.name} sends {type(message).__name__}, which its declaration does not list")
-        if message.record_key is None:
-            raise TypeError(f"{type(message).__name__}.{message.contract.key} is its record key and must be set")
+    for sent in decision.sends:
+        if type(sent) not in service.sends:
+            raise TypeError(f"{service.name} sends {type(sent).__name__}, which its declaration does not list")
+        if sent.record_key is None:
+            raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
 def _addressed(decision_id: str, origin: Meta | None, sends: tuple[Message, ...]) -> tuple[Message, ...]:

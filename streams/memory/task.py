@@ -1,11 +1,12 @@
-"""One partition of one service, as a worker runs it: rounds that a crash may cut at any boundary.
+"""One partition of one service, as a worker runs it: a life that a crash may cut at any boundary.
 
-The protocol is the engine's: decide all; write the changelog, one record per changed key with what it owes; publish
-what is owed; say that it is paid; acknowledge the inputs. What a process would lose with its memory lives in `_Memory`
-and nowhere else; a crash drops it.
+The protocol is the engine's own (`streams.partition`, `streams.fold`); here it meets a changelog in memory, and a
+scheduler that takes its stages in any order that Kafka allows. What a process would lose lives in `_Life` and nowhere
+else; a crash drops it.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,12 +16,16 @@ from typing import Any, NamedTuple
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from streams.decision import Performed, Wake
+from streams.fold import Fold, Marker, Written
 from streams.memory.log import Log, Logged
+from streams.partition import Commit, Partition, Round
 from streams.service import Service
-from streams.step import Arrival, Entry, Refusal, absorb
+from streams.step import Arrival, Entry, Parked, Refusal
 
 #: Small rounds cross more boundaries; large ones hide reordering.
 LARGEST_ROUND = 64
+#: So many rounds of a partition are on their way at once.
+DEPTH = 4
 
 #: Millis between two tries of an effect whose performer is away: doubled each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
@@ -31,14 +36,19 @@ _NEW: Entry[Any] = Entry()
 
 
 class Boundary(StrEnum):
-    """Where a process can die: after each of these, and within the two that write many records."""
+    """Where a process can die: after each of these, and within those that write many records."""
 
-    RECOVERED = "recovered"
+    FOLDED = "folded"
+    CLAIMED = "claimed"
     DECIDED = "decided"
     CHANGELOG_WRITTEN = "changelog written"
     PUBLISHED = "published"
     PAID = "paid"
+    MARKED = "marked"
     ACKNOWLEDGED = "acknowledged"
+
+
+_RECOVERING = frozenset({Boundary.FOLDED, Boundary.CLAIMED})
 
 
 class DeadLetter(NamedTuple):
@@ -52,13 +62,13 @@ class DeadLetter(NamedTuple):
     refusal: Refusal
 
 
-class Committed(NamedTuple):
-    """A changelog record: a key's whole decision with what it owes, or the forgetting of a key (entry None)."""
+class Record(NamedTuple):
+    """A changelog record of a key."""
 
-    round: int
     key: str
+    #: None: the key is forgotten.
     entry: Entry[Any] | None
-    owed: tuple[Message | DeadLetter, ...]
+    written: Written
 
 
 class UnavailableError(OrderflowError):
@@ -69,34 +79,50 @@ class UnavailableError(OrderflowError):
 Perform = Callable[[Any, str], Any]
 
 
-class _Due(NamedTuple):
-    """Something to be done at a time: a key to be woken, or an effect to be performed."""
+class _Call(NamedTuple):
+    """An effect to be performed at a time."""
 
     at: int
-    key: str
-    #: Empty for a timer.
-    effect_id: str = ""
+    effect_id: str
     attempt: int = 0
 
 
+class _Underway(NamedTuple):
+    """A round that is not paid yet."""
+
+    round: Round
+    #: What is still to be written, then what is still to be published.
+    records: deque[tuple[str, Commit]]
+    outputs: deque[Any]
+
+
 @dataclass(slots=True)
-class _Memory:
+class _Life:
     """What dies with the process."""
 
+    positions: dict[str, int]
+    partition: Partition[Any]
+    epoch: int = 0
+    paid: int = 0
+    marked: int = 0
     entries: dict[str, Entry[Any]] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
-    due: list[_Due] = field(default_factory=list)
-    round: int = 0
+    #: In order; only the first that has records left may write, only the first of all may publish.
+    underway: deque[_Underway] = field(default_factory=deque)
+    #: Positions of paid rounds.
+    done: dict[str, int] = field(default_factory=dict)
+    calls: list[_Call] = field(default_factory=list)
+    #: Effects that wait for their outcome: id -> (key, effect).
+    asked: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 class Task:
-    """Changelog, paid marker, committed offsets and dead letters are durable; the rest is rebuilt from them."""
+    """Changelog, committed offsets and dead letters are durable; the rest is rebuilt from them."""
 
     def __init__(
         self, service: Service[Any, Any], partition: int, log: Log, random: Random, perform: Mapping[type, Perform]
     ) -> None:
         self.service = service
-        self.partition = partition
+        self.number = partition
         self._perform = perform
         self.dead_letters: list[DeadLetter] = []
         self._log = log
@@ -104,21 +130,23 @@ class Task:
         # Where the service hears of its own timers and effects.
         self._own = f"{service.name}.{ENVIRONMENT}.own"
         self._inputs = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._own]
-        self._changelog: list[Committed] = []
-        self._paid = 0
+        self._changelog: list[Record | Marker] = []
         self._committed: dict[str, int] = {}
+        self._generation = 0
         self.crash()
 
     def crash(self) -> None:
         """Lose the process; the next step recovers."""
-        self._memory = _Memory(positions=dict(self._committed))
-        self._life = self._live()
+        entries: dict[str, Entry[Any]] = {}
+        partition = Partition(self.service, self, entries.get, 0)
+        self._life = _Life(dict(self._committed), partition, entries=entries)
+        self._steps = self._live()
         self._resting = False
 
     def step(self) -> Boundary:
         """Go on to the next boundary."""
-        boundary = next(self._life)
-        self._resting = boundary is Boundary.ACKNOWLEDGED
+        boundary = next(self._steps)
+        self._resting = boundary not in _RECOVERING and not self._possible()
         return boundary
 
     @property
@@ -128,80 +156,131 @@ class Task:
 
     @property
     def next_deadline(self) -> int | None:
-        """The earliest that still stands; what was moved or answered is dropped on the way."""
-        due = self._memory.due
-        while due and not self._stands(due[0]):
-            heapq.heappop(due)
-        return due[0].at if due else None
+        """The earliest that still stands."""
+        calls = self._life.calls
+        while calls and calls[0].effect_id not in self._life.asked:
+            heapq.heappop(calls)
+        times = [calls[0].at] if calls else []
+        if (wake := self._life.partition.wakes.next_at) is not None:
+            times.append(wake)
+        return min(times, default=None)
 
     @property
     def states(self) -> dict[str, Any]:
-        return {key: entry.state for key, entry in self._memory.entries.items()}
+        return {key: entry.state for key, entry in self._life.entries.items()}
 
     def _live(self) -> Iterator[Boundary]:
         yield from self._recover()
         while True:
             self._do_what_is_due()
-            yield from self._round()
+            possible = self._possible()
+            if self._may_read():
+                possible.append(self._read)
+            # Nothing is possible where an effect was due and its performer is away.
+            yield self._random.choice(possible)() if possible else Boundary.ACKNOWLEDGED
 
     def _recover(self) -> Iterator[Boundary]:
-        """Fold the changelog, then publish again whatever the paid marker doesn't cover."""
-        memory = self._memory
-        owed: list[Message | DeadLetter] = []
+        """Fold the changelog, claim the partition, and pay what the last life left."""
+        life, fold = self._life, Fold()
         for record in self._changelog:
-            self._keep(record.key, record.entry)
-            memory.round = record.round
-            if record.round > self._paid:
-                owed += record.owed
-        yield Boundary.RECOVERED
-        yield from self._pay(owed)
+            if isinstance(record, Marker):
+                fold.marker(record)
+            elif fold.written(record.key, record.written):
+                _keep(life.entries, record.key, record.entry)
+        yield Boundary.FOLDED
+        self._generation += 1
+        claim = fold.claim(self._generation)
+        self._changelog.append(claim)
+        life.epoch, life.paid = claim
+        life.marked = life.paid
+        yield Boundary.CLAIMED
+        life.partition = Partition(self.service, self, life.entries.get, fold.last_round)
+        for key, entry in life.entries.items():
+            life.partition.wakes.set(key, entry.due)
+            for effect_id, effect in entry.pending.items():
+                self._ask(effect_id, key, effect)
+        self._begin(life.partition.resume(fold.owed, fold.foreign))
 
-    def _round(self) -> Iterator[Boundary]:
-        memory = self._memory
-        memory.round += 1
-        decided = self._decide()
-        yield Boundary.DECIDED
-        for record in decided.values():
-            self._changelog.append(record)
-            yield Boundary.CHANGELOG_WRITTEN
-        for record in decided.values():
-            self._keep(record.key, record.entry)
-        yield from self._pay([message for record in decided.values() for message in record.owed])
-        self._committed = dict(memory.positions)
-        yield Boundary.ACKNOWLEDGED
+    def _possible(self) -> list[Callable[[], Boundary]]:
+        """What may be done next with the rounds underway, in whatever order."""
+        life = self._life
+        possible: list[Callable[[], Boundary]] = []
+        if any(each.records for each in life.underway):
+            possible.append(self._write)
+        if life.underway and not life.underway[0].records:
+            possible.append(self._publish if life.underway[0].outputs else self._pay)
+        if life.marked < life.paid:
+            possible.append(self._mark)
+        if life.done:
+            possible.append(self._acknowledge)
+        return possible
 
-    def _pay(self, owed: list[Message | DeadLetter]) -> Iterator[Boundary]:
-        for output in owed:
-            if isinstance(output, DeadLetter):
-                self.dead_letters.append(output)
-            else:
-                self._publish(output)
-            yield Boundary.PUBLISHED
-        self._paid = self._memory.round
-        yield Boundary.PAID
+    def _may_read(self) -> bool:
+        life = self._life
+        return len(life.underway) < DEPTH and (life.partition.has_graves or any(map(self._unread, self._inputs)))
 
-    def _decide(self) -> dict[str, Committed]:
-        """What this round changes, by key; a key that changes twice owes the outputs of both decisions."""
-        decided: dict[str, Committed] = {}
-        entries = self._memory.entries
-        for arrival in self._read():
-            key = arrival.key
-            before = decided.get(key)
-            entry = before.entry if before else entries.get(key)
-            step = absorb(self.service, entry or _NEW, arrival)
-            if step is None:
-                continue
-            owed: tuple[Message | DeadLetter, ...] = step.sends
-            if step.refusal:
-                owed = (self._dead_letter(arrival, step.refusal),)
-            forgotten = step.entry.state is None and step.refusal is None
-            owed = (before.owed if before else ()) + owed
-            decided[key] = Committed(self._memory.round, key, None if forgotten else step.entry, owed)
-        return decided
+    def _read(self) -> Boundary:
+        positions = dict(self._life.positions)
+        arrivals = list(self._arrivals())
+        changed = {topic: offset for topic, offset in self._life.positions.items() if positions.get(topic) != offset}
+        self._begin(self._life.partition.decide(arrivals, changed, self._log.now))
+        return Boundary.DECIDED
 
-    def _read(self) -> Iterator[Arrival]:
+    def _begin(self, round_: Round) -> None:
+        underway = _Underway(round_, deque(round_.commits.items()), deque(round_.outputs))
+        self._life.underway.append(underway)
+        if not underway.records:
+            self._durable(underway)
+
+    def _write(self) -> Boundary:
+        life = self._life
+        underway = next(each for each in life.underway if each.records)
+        key, commit = underway.records.popleft()
+        written = Written(life.epoch, underway.round.number, life.paid, commit.owed)
+        self._changelog.append(Record(key, commit.entry, written))
+        if not underway.records:
+            self._durable(underway)
+        return Boundary.CHANGELOG_WRITTEN
+
+    def _durable(self, underway: _Underway) -> None:
+        self._life.partition.durable(underway.round)
+        for effect_id, (key, effect) in underway.round.asked.items():
+            self._ask(effect_id, key, effect)
+        for effect_id in underway.round.given_up:
+            self._life.asked.pop(effect_id, None)
+
+    def _publish(self) -> Boundary:
+        output = self._life.underway[0].outputs.popleft()
+        if isinstance(output, DeadLetter):
+            self.dead_letters.append(output)
+        else:
+            topic, key = output.contract.topic, output.record_key
+            self._log.append(topic.name(ENVIRONMENT), key, output)
+        return Boundary.PUBLISHED
+
+    def _pay(self) -> Boundary:
+        life = self._life
+        round_ = life.underway.popleft().round
+        for key, entry in life.partition.paid(round_):
+            _keep(life.entries, key, entry)
+        life.paid = round_.number
+        life.done |= round_.positions
+        return Boundary.PAID
+
+    def _mark(self) -> Boundary:
+        life = self._life
+        self._changelog.append(Marker(life.epoch, life.paid))
+        life.marked = life.paid
+        return Boundary.MARKED
+
+    def _acknowledge(self) -> Boundary:
+        self._committed |= self._life.done
+        self._life.done.clear()
+        return Boundary.ACKNOWLEDGED
+
+    def _arrivals(self) -> Iterator[Arrival]:
         """Some of what there is, topic by topic in any order: Kafka promises no more across topics."""
-        positions = self._memory.positions
+        positions = self._life.positions
         for topic in self._random.sample(self._inputs, len(self._inputs)):
             unread = self._unread(topic)
             if not unread:
@@ -209,29 +288,18 @@ class Task:
             first = positions.get(topic, 0)
             count = self._random.randint(1, min(unread, LARGEST_ROUND))
             positions[topic] = first + count
-            records = self._log.read(topic, self.partition)
+            records = self._log.read(topic, self.number)
             for offset in range(first, first + count):
-                key, at, message = records[offset]
-                if topic == self._own or type(message) in self.service.consumes:
-                    yield Arrival(topic, offset, key, at, message)
+                record = records[offset]
+                if topic == self._own or type(record.message) in self.service.consumes:
+                    yield Arrival(topic, offset, record.key, record.at, record.message, record)
 
     def _unread(self, topic: str) -> int:
-        return len(self._log.read(topic, self.partition)) - self._memory.positions.get(topic, 0)
+        return len(self._log.read(topic, self.number)) - self._life.positions.get(topic, 0)
 
-    def _keep(self, key: str, entry: Entry[Any] | None) -> None:
-        memory = self._memory
-        before = memory.entries.pop(key, _NEW)
-        if entry is None:
-            return
-        memory.entries[key] = entry
-        if entry.timer is not None:
-            heapq.heappush(memory.due, _Due(entry.timer, key))
-        for effect_id in entry.pending.keys() - before.pending.keys():
-            heapq.heappush(memory.due, _Due(self._log.now, key, effect_id))
-
-    def _stands(self, due: _Due) -> bool:
-        entry = self._memory.entries.get(due.key, _NEW)
-        return due.effect_id in entry.pending if due.effect_id else entry.timer == due.at
+    def _ask(self, effect_id: str, key: str, effect: Any) -> None:
+        self._life.asked[effect_id] = (key, effect)
+        heapq.heappush(self._life.calls, _Call(self._log.now, effect_id))
 
     def _is_due(self) -> bool:
         deadline = self.next_deadline
@@ -239,28 +307,36 @@ class Task:
 
     def _do_what_is_due(self) -> None:
         """In order of time. What comes of it travels through the service's own topic."""
+        for key, deadline in self._life.partition.wakes.take(self._log.now):
+            self._log.append(self._own, key, Wake(deadline))
         while self._is_due():
-            due = heapq.heappop(self._memory.due)
-            if not due.effect_id:
-                self._log.append(self._own, due.key, Wake(due.at))
-                continue
-            effect = self._memory.entries[due.key].pending[due.effect_id]
+            call = heapq.heappop(self._life.calls)
+            key, effect = self._life.asked[call.effect_id]
             try:
-                outcome = self._perform[type(effect)](effect, due.effect_id)
+                outcome = self._perform[type(effect)](effect, call.effect_id)
             except UnavailableError:
-                pause = min(FIRST_PAUSE * 2**due.attempt, LONGEST_PAUSE)
-                later = due._replace(at=self._log.now + pause, attempt=due.attempt + 1)
-                heapq.heappush(self._memory.due, later)
+                pause = min(FIRST_PAUSE * 2**call.attempt, LONGEST_PAUSE)
+                heapq.heappush(self._life.calls, call._replace(at=self._log.now + pause, attempt=call.attempt + 1))
             else:
-                self._log.append(self._own, due.key, Performed(due.effect_id, outcome))
+                self._log.append(self._own, key, Performed(call.effect_id, outcome))
 
-    def _publish(self, message: Message) -> None:
-        topic = message.contract.topic
-        key = message.record_key
-        assert topic is not None  # noqa: S101 - `absorb` lets nothing else through
-        assert key is not None  # noqa: S101
-        self._log.append(topic.name(ENVIRONMENT), key, message)
+    # The engine's `Wire`: in memory a message is its own record.
 
-    def _dead_letter(self, arrival: Arrival, refusal: Refusal) -> DeadLetter:
-        record = Logged(arrival.key, arrival.at, arrival.message)
-        return DeadLetter(self.service.name, arrival.topic, self.partition, arrival.offset, record, refusal)
+    def output(self, message: Message) -> Message:
+        return message
+
+    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> DeadLetter:
+        return DeadLetter(self.service.name, arrival.topic, self.number, arrival.offset, arrival.raw, refusal)
+
+    def parked(self, arrival: Arrival) -> Parked:
+        return Parked(arrival.topic, arrival.offset, arrival.at, arrival.raw)
+
+    def revived(self, key: str, parked: Parked) -> Arrival:
+        return Arrival(parked.topic, parked.offset, key, parked.at, parked.value.message, parked.value)
+
+
+def _keep(entries: dict[str, Entry[Any]], key: str, entry: Entry[Any] | None) -> None:
+    if entry is None:
+        entries.pop(key, None)
+    else:
+        entries[key] = entry

@@ -16,7 +16,7 @@ from functools import wraps
 from types import BuiltinFunctionType, FrameType, ModuleType
 from typing import Any, TypeVar
 
-from streams.decision import Decision
+from streams.decision import Decision, Later
 from streams.service import Service
 
 S = TypeVar("S")
@@ -38,7 +38,7 @@ def guarded(service: Service[S, M]) -> Service[S, M]:
     """The same service, whose decider raises ImpureError when it reaches out."""
 
     @wraps(service.decide)
-    def decide(state: S | None, message: M, at: int) -> Decision[S]:
+    def decide(state: S | None, message: M, at: int) -> Decision[S] | Later:
         with pure():
             return service.decide(state, message, at)
 

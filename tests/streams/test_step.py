@@ -1,13 +1,15 @@
 from dataclasses import replace
+from typing import Any
 
 from schemas.message import Message, Meta
 from schemas.orders import ConfirmOrder, OrderCreated
 from streams.decision import Decision, Wake
 from streams.service import Service
-from streams.step import Arrival, Entry, Step, absorb
+from streams.step import Arrival, Entry, Parked, Refusal, Step, absorb
 
 KEY = "00000000-0000-4000-8000-000000000001"
 NEW: Entry[int] = Entry()
+NOW = 1_000_000
 
 
 def count(state: int | None, message: ConfirmOrder | OrderCreated | Wake, at: int) -> Decision[int]:
@@ -26,23 +28,44 @@ def arrival(message: Message | Wake, offset: int, topic: str = "a") -> Arrival:
     return Arrival(topic, offset, KEY, 1_000, message)
 
 
+class Bare:
+    """Messages are their own records."""
+
+    def output(self, message: Message) -> Message:
+        return message
+
+    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
+        return arrival.offset, refusal
+
+    def parked(self, arrival: Arrival) -> Parked:
+        return Parked(arrival.topic, arrival.offset, arrival.at, arrival.message)
+
+    def revived(self, key: str, parked: Parked) -> Arrival:
+        return Arrival(parked.topic, parked.offset, key, parked.at, parked.value)
+
+
+def meet(service: Service[int, Any], entry: Entry[int], what: Arrival) -> Step[int] | None:
+    return absorb(service, Bare(), entry, what, now=NOW)
+
+
 def absorbed(entry: Entry[int], what: Arrival) -> Entry[int]:
-    step = absorb(counter, entry, what)
+    step = meet(counter, entry, what)
     assert step is not None
+    assert step.entry is not None
     return step.entry
 
 
 def test_an_offset_is_absorbed_once_per_topic() -> None:
     entry = absorbed(NEW, arrival(confirm(None), 5))
-    assert absorb(counter, entry, arrival(confirm(None), 5)) is None
-    assert absorb(counter, entry, arrival(confirm(None), 4)) is None
+    assert meet(counter, entry, arrival(confirm(None), 5)) is None
+    assert meet(counter, entry, arrival(confirm(None), 4)) is None
     assert absorbed(entry, arrival(confirm(None), 5, topic="b")).state == 2
 
 
 def test_a_senders_output_published_again_is_known_by_its_decision_number() -> None:
     entry = absorbed(NEW, arrival(confirm(f"orders/{KEY}/7/2"), 5))
     for again in (f"orders/{KEY}/7/2", f"orders/{KEY}/7/1", f"orders/{KEY}/6/1"):
-        assert absorb(counter, entry, arrival(confirm(again), 6)) is None
+        assert meet(counter, entry, arrival(confirm(again), 6)) is None
     for new in (f"orders/{KEY}/7/3", f"orders/{KEY}/8/1", f"other/{KEY}/1/1", "stranger"):
         assert absorbed(entry, arrival(confirm(new), 6)).state == 2
 
@@ -65,10 +88,10 @@ def test_a_strangers_id_of_our_shape_is_just_an_id() -> None:
 def test_only_the_timer_that_stands_wakes() -> None:
     entry = absorbed(NEW, arrival(confirm(None), 5))
     assert entry.timer == 1_010
-    assert absorb(counter, entry, arrival(Wake(1_009), 0, topic="timers")) is None
+    assert meet(counter, entry, arrival(Wake(1_009), 0, topic="timers")) is None
     woken = absorbed(entry, arrival(Wake(1_010), 0, topic="timers"))
     assert (woken.state, woken.timer) == (2, None)
-    assert absorb(counter, woken, arrival(Wake(1_010), 1, topic="timers")) is None
+    assert meet(counter, woken, arrival(Wake(1_010), 1, topic="timers")) is None
 
 
 def test_a_refused_record_is_absorbed_and_leaves_state_and_timer_alone() -> None:
@@ -76,10 +99,12 @@ def test_a_refused_record_is_absorbed_and_leaves_state_and_timer_alone() -> None
         raise ZeroDivisionError("no")
 
     entry = replace(absorbed(NEW, arrival(confirm(None), 5)), state=41)
-    step = absorb(Service(name="fails", state=int, decide=fails), entry, arrival(confirm(None), 6))
+    step = meet(Service(name="fails", state=int, decide=fails), entry, arrival(confirm(None), 6))
     assert isinstance(step, Step)
-    assert step.refusal is not None
-    assert step.refusal.cause == "ZeroDivisionError: no"
+    (refusal,) = step.refusals
+    assert refusal.cause == "ZeroDivisionError: no"
+    assert step.outputs == ((6, refusal),)
+    assert step.entry is not None
     assert (step.entry.state, step.entry.timer, step.entry.absorbed) == (41, 1_010, {"a": 6})
 
 
@@ -91,10 +116,10 @@ def test_what_a_decision_may_not_do_is_refused_with_its_reason() -> None:
         return Decision(1, timer=at)
 
     for decide, reason in ((sends, "sends ConfirmOrder, which its declaration"), (waits, "takes no Wake")):
-        step = absorb(Service(name="bad", state=int, decide=decide), NEW, arrival(confirm(None), 0))
+        step = meet(Service(name="bad", state=int, decide=decide), NEW, arrival(confirm(None), 0))
         assert step is not None
-        assert step.refusal is not None
-        assert reason in step.refusal.cause
+        (refusal,) = step.refusals
+        assert reason in refusal.cause
 
 
 def test_a_key_that_was_forgotten_does_not_use_its_old_numbers_again() -> None:

@@ -1,0 +1,206 @@
+"""One partition of one service, as its owner runs it: what may be done when, and never any I/O.
+
+Kafka and the twin drive the same protocol. A round takes what was read and decides all of it. Its changelog records
+are written; once they are acknowledged the round is durable, and what it owes may be published; once that is
+acknowledged the round is paid, and the inputs need not be read again. Rounds follow each other through these stages in
+order, several at a time. A crash loses this object and nothing else.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from streams.service import Service
+from streams.step import Arrival, Entry, Refusal, Wire, absorb
+
+S = TypeVar("S")
+
+
+class Owed(NamedTuple):
+    """An output and the round that decided it."""
+
+    round: int
+    output: Any
+
+
+class Commit(NamedTuple):
+    """What the changelog record of a key says: all of its state, and all that it owes and is not known to be paid."""
+
+    #: None: the key is forgotten.
+    entry: Entry[Any] | None
+    owed: tuple[Owed, ...]
+
+
+@dataclass(slots=True)
+class Round:
+    """What was decided on the records of one read."""
+
+    number: int
+    #: Input topic -> the offset to go on from.
+    positions: Mapping[str, int]
+    commits: dict[str, Commit] = field(default_factory=dict)
+    #: To be published once the round is durable, in this order.
+    outputs: list[Any] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    #: Keys whose outputs were left by an earlier life.
+    left: tuple[str, ...] = ()
+    repeats: int = 0
+    decided: int = 0
+    #: Effects to be asked for once the round is durable: id -> (key, effect); and those that nobody waits for any more.
+    asked: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    given_up: list[str] = field(default_factory=list)
+    due: dict[str, int | None] = field(default_factory=dict)
+
+
+class Wakes:
+    """Keys by the time at which something is due; a key has one such time or none."""
+
+    #: The heap is swept when this many entries of it, and more than half, stand for times that were moved since.
+    _SLACK = 1_000
+
+    def __init__(self) -> None:
+        self._times: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def set(self, key: str, time: int | None) -> None:
+        if time is None:
+            self._times.pop(key, None)
+            return
+        if self._times.get(key) == time:
+            return
+        self._times[key] = time
+        heapq.heappush(self._heap, (time, key))
+        if len(self._heap) > 2 * len(self._times) + self._SLACK:
+            self._heap = [(time, key) for key, time in self._times.items()]
+            heapq.heapify(self._heap)
+
+    @property
+    def next_at(self) -> int | None:
+        while self._heap and self._times.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take(self, now: int) -> Iterator[tuple[str, int]]:
+        """Keys whose time has come, in order of time, each once."""
+        while (time := self.next_at) is not None and time <= now:
+            _, key = heapq.heappop(self._heap)
+            del self._times[key]
+            yield key, time
+
+
+class Partition(Generic[S]):
+    """The owner's view of a partition."""
+
+    def __init__(
+        self, service: Service[S, Any], wire: Wire, settled: Callable[[str], Entry[S] | None], last_round: int
+    ) -> None:
+        """`settled`: looks up the entries of paid rounds. `last_round`: the last one in the changelog."""
+        self._service = service
+        self._wire = wire
+        self._settled = settled
+        self._last_round = last_round
+        #: Entries of rounds that are not paid yet, with the round that changed them last.
+        self._unsettled: dict[str, tuple[int, Entry[S] | None]] = {}
+        self._unpaid: dict[str, tuple[Owed, ...]] = {}
+        #: Forgotten keys whose changelog record may go, now that nothing is owed any more.
+        self._graves: set[str] = set()
+        self.wakes = Wakes()
+
+    @property
+    def last_round(self) -> int:
+        return self._last_round
+
+    def resume(self, owed: Mapping[str, tuple[Owed, ...]], foreign: Iterable[str]) -> Round:
+        """The first round of a life: pay what the last one left, and write again whatever a stranger wrote over."""
+        self._last_round += 1
+        round_ = Round(self._last_round, {}, left=tuple(owed))
+        self._unpaid |= owed
+        for key in foreign:
+            self._commit(round_, key, self._settled(key), ())
+        round_.outputs = [each.output for each in sorted(chain.from_iterable(owed.values()), key=lambda it: it.round)]
+        return round_
+
+    def decide(self, arrivals: Iterable[Arrival], positions: Mapping[str, int], now: int) -> Round:
+        """Decide all; nothing may be done about it before the round's commits are in the changelog."""
+        self._last_round += 1
+        round_ = Round(self._last_round, positions)
+        for arrival in arrivals:
+            self._absorb(round_, arrival, now)
+        for key in self._graves:
+            if self.entry(key) is None and key not in round_.commits:
+                self._commit(round_, key, None, ())
+        self._graves.clear()
+        return round_
+
+    def durable(self, round_: Round) -> None:
+        """Its commits are acknowledged: from now on it will happen, whoever crashes."""
+        for key, due in round_.due.items():
+            self.wakes.set(key, due)
+
+    def paid(self, round_: Round) -> Iterator[tuple[str, Entry[S] | None]]:
+        """Its outputs are acknowledged: what to keep of its keys where the next life looks first."""
+        for key, commit in round_.commits.items():
+            yield key, commit.entry
+            number, _ = self._unsettled[key]
+            if number == round_.number:
+                del self._unsettled[key]
+                if commit.entry is None and commit.owed:
+                    self._graves.add(key)
+        for key in chain(round_.commits, round_.left):
+            if owed := tuple(each for each in self._unpaid.pop(key, ()) if each.round > round_.number):
+                self._unpaid[key] = owed
+
+    def entry(self, key: str) -> Entry[S] | None:
+        unsettled = self._unsettled.get(key)
+        return self._settled(key) if unsettled is None else unsettled[1]
+
+    @property
+    def has_graves(self) -> bool:
+        """Whether an empty round would have something to write."""
+        return bool(self._graves)
+
+    def _absorb(self, round_: Round, arrival: Arrival, now: int) -> None:
+        key = arrival.key
+        before = self.entry(key)
+        step = absorb(self._service, self._wire, before or Entry(), arrival, now)
+        if step is None:
+            round_.repeats += 1
+            return
+        round_.decided += 1
+        round_.outputs += step.outputs
+        round_.refusals += step.refusals
+        after = step.entry
+        if before is None and (after is None or (after.state is None and not after.parked)):
+            # Nothing is kept of the key, so the same record decides the same again.
+            return
+        if after is before:
+            return
+        self._commit(round_, key, after, step.outputs)
+        pending_before = before.pending if before else {}
+        pending_after = after.pending if after else {}
+        if pending_before is not pending_after:
+            round_.asked |= {
+                effect_id: (key, effect)
+                for effect_id, effect in pending_after.items()
+                if effect_id not in pending_before
+            }
+            for effect_id in pending_before.keys() - pending_after.keys():
+                if round_.asked.pop(effect_id, None) is None:
+                    round_.given_up.append(effect_id)
+        due = after.due if after else None
+        # A wake-up that was refused leaves its time as it was: it waits for the next life, and for a decider mended.
+        if not step.refusals or before is None or due != before.due:
+            round_.due[key] = due
+
+    def _commit(self, round_: Round, key: str, entry: Entry[S] | None, outputs: tuple[Any, ...]) -> None:
+        # The new record replaces those before it, so what they owe and is not paid yet goes along.
+        owed = self._unpaid.get(key, ()) + tuple(Owed(round_.number, output) for output in outputs)
+        if owed:
+            self._unpaid[key] = owed
+        self._unsettled[key] = (round_.number, entry)
+        round_.commits[key] = Commit(entry, owed)
