@@ -28,7 +28,19 @@ class Arrival(NamedTuple):
     key: str
     #: Its time, in millis: what a decider takes for now.
     at: int
-    message: Message | Wake | Performed
+    message: Message | Wake | Performed[Any]
+
+
+class Parked(NamedTuple):
+    """A record that waits behind one of its key that can't be decided yet."""
+
+    topic: str
+    offset: int
+    #: Its time, in millis.
+    at: int
+    #: As it lies on the log; None is a tombstone.
+    value: Any
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,18 @@ class Entry(Generic[S]):
     pending: Mapping[str, Any] = field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
+    #: Millis at which the key is forgotten; None for never.
+    expires: int | None = None
+    #: In the order in which they came, the first being the one that can't be decided yet.
+    parked: tuple[Parked, ...] = ()
+    #: Millis at which the first of them is tried again, and how often it was.
+    retry_at: int | None = None
+    attempts: int = 0
+
+    @property
+    def due(self) -> int | None:
+        """Millis at which something has to happen to the key by itself."""
+        return min((at for at in (self.timer, self.expires, self.retry_at) if at is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +122,14 @@ def absorb(service: Service[S, Any], entry: Entry[S], arrival: Arrival) -> Step[
     return Step(moved, _addressed(decision_id, origin, decision.sends))
 
 
-def _open(entry: Entry[Any], message: Wake | Performed) -> bool:
+def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
     """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
     if isinstance(message, Wake):
         return message.deadline == entry.timer
     return message.effect_id in entry.pending
 
 
-def _answers(message: Message | Wake | Performed, effect_id: str) -> bool:
+def _answers(message: Message | Wake | Performed[Any], effect_id: str) -> bool:
     return isinstance(message, Performed) and message.effect_id == effect_id
 
 

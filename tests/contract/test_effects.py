@@ -32,7 +32,9 @@ class Payment:
     answers: int = 0
 
 
-def decide(state: Payment | None, message: AuthorizePayment | VoidPayment | Performed, at: int) -> Decision[Payment]:
+def decide(
+    state: Payment | None, message: AuthorizePayment | VoidPayment | Performed[Refused | None], at: int
+) -> Decision[Payment]:
     match message:
         case AuthorizePayment():
             return Decision(Payment(message.amount), effects=(Charge(message.amount),))
