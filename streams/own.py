@@ -47,7 +47,7 @@ class OwnCodec:
             return ENCODER.encode(_Wake(message.deadline))
         kind = type(message.outcome)
         if kind not in self._service.outcomes:
-            known = ", ".join(self._outcomes)
+            known = " | ".join(self._outcomes)
             raise OwnError(
                 f"{message.effect_id}: its performer returned {message.outcome!r}, but the decider of "
                 f"{self._service.name} takes Performed[{known}]; let one of them change"
@@ -69,4 +69,4 @@ class OwnCodec:
                 return Undecodable(Reason.INVALID, f"{self._service.name} takes no outcome {record.name}")
             return Performed(record.effect_id, self._outcomes[record.name].decode(record.outcome))
         except ValueError as cause:
-            return Undecodable(Reason.UNREADABLE, f"{self._service.name}'s own record: {cause}")
+            return Undecodable(Reason.UNREADABLE, f"a record of {self._service.name} to itself: {cause}")

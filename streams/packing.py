@@ -1,7 +1,7 @@
 """Values of a service's own types as msgpack, and back equal to what they were."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -23,8 +23,8 @@ def _to_builtins(value: Any) -> Any:
     raise TypeError(f"it holds {value!r}, a {type(value).__name__}")
 
 
-def _from_builtins(kind: type[Record], fields: Any) -> Any:
-    return kind.__pydantic_validator__.validate_python(fields)
+def _from_builtins(kind: type[Record], builtins: Any) -> Any:
+    return kind.__pydantic_validator__.validate_python(builtins)
 
 
 #: Dataclasses become maps of their fields, tuples arrays.
@@ -47,9 +47,9 @@ def _unfit(kind: Any, path: str, within: frozenset[type]) -> Iterator[str]:
     elif origin in {Union, UnionType} or origin in _CONTAINERS:
         inner = [problem for each in arguments if each is not ... for problem in _unfit(each, path, within)]
         yield from inner or _indistinct(kind, path)
-    elif fields := _fields(kind):
+    elif parts := _fields(kind):
         if kind not in within:  # a type that holds itself
-            for name, each in fields.items():
+            for name, each in parts.items():
                 yield from _unfit(each, f"{path}.{name}", within | {kind})
     elif kind in _LEAVES or origin is Literal or _is_concrete(kind):
         yield from _indistinct(kind, path)
@@ -65,8 +65,10 @@ def _indistinct(kind: Any, path: str) -> Iterator[str]:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    named = is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields"))
-    return get_type_hints(kind, include_extras=True) if named else {}
+    """Of a dataclass or a named tuple; what else such a class annotates is no part of its values."""
+    names = [each.name for each in fields(kind)] if is_dataclass(kind) else getattr(kind, "_fields", ())
+    hints = get_type_hints(kind, include_extras=True) if names else {}
+    return {name: hints[name] for name in names}
 
 
 def _is_concrete(kind: Any) -> bool:

@@ -97,11 +97,12 @@ class Service(Generic[S, M]):
             yield "which outcomes does it take? Say Performed[...]"
         elif self.effects and not self.outcomes:
             yield "it asks for effects, but its decider takes no Performed[...]"
-        # They are written under their names.
+        for outcome in map(_text, (each for each in self.outcomes if get_origin(each) is not None)):
+            yield f"its outcome {outcome}[...] is no class of its own, so it has no name to be written under"
         for kinds in (self.effects, self.outcomes):
             for name, count in Counter(map(_text, kinds)).items():
                 if count > 1:
-                    yield f"{count} of its effects or outcomes are called {name}: give each a name of its own"
+                    yield f"{count} of its effects or outcomes are written as {name}: give each a name of its own"
 
     def _problems_of_versions(self) -> Iterator[str]:
         if self.version < 1:

@@ -27,7 +27,8 @@ _PENDING, _PARKED = 1, 2
 _NEVER = -1
 
 _META = tuple(Meta.model_fields)
-_meta_fields = attrgetter(*_META)
+_fields_of = attrgetter(*_META)
+_meta = Meta.__pydantic_validator__.validate_python
 _UNTYPED = decoder(list[Any])
 
 
@@ -101,7 +102,7 @@ class StateCodec(Generic[S]):
             entry.absorbed,
             entry.heard,
             {effect_id: (type(effect).__name__, effect) for effect_id, effect in entry.pending.items()},
-            None if entry.origin is None else _meta_fields(entry.origin),
+            None if entry.origin is None else _fields_of(entry.origin),
             entry.expires,
             entry.parked,
             entry.retry_at,
@@ -127,7 +128,7 @@ class StateCodec(Generic[S]):
                 array.heard,
                 {effect_id: self._effect(*each) for effect_id, each in array.pending.items()},
                 # A Meta of fewer fields is an older one.
-                None if array.origin is None else Meta(**dict(zip(_META, array.origin, strict=False))),
+                None if array.origin is None else _meta(dict(zip(_META, array.origin, strict=False))),
                 array.expires,
                 tuple(Parked(*each) for each in array.parked),
                 array.retry_at,
