@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from schemas.message import Message
 
 S = TypeVar("S")
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,16 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class Performed:
-    """What came of an effect that a decision asked for. It reaches the decider like any other message."""
+class Performed(Generic[Outcome]):
+    """What came of an effect that a decision asked for. It reaches the decider like any other message.
+
+    A decider says which outcomes it takes, and so what performers may return: `Performed[Charged | Refused | None]`.
+    """
 
     #: The idempotency key under which the outside was asked; the same again after a crash.
     effect_id: str
-    #: A value of the service's own, as its performer returned it.
-    outcome: Any
+    #: As its performer returned it.
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)

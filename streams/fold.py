@@ -6,31 +6,9 @@ owner writes those keys again. So a late write changes nothing, however late it 
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any
 
-from schemas.errors import OrderflowError
-from streams.partition import Owed
-
-
-class ChangelogError(OrderflowError):
-    """The changelog can't be folded; going on would lose state."""
-
-
-class Marker(NamedTuple):
-    """Says who owns the partition, and up to which round all outputs are published."""
-
-    epoch: int
-    paid: int
-
-
-class Written(NamedTuple):
-    """What every record of a key says about the decision in it."""
-
-    epoch: int
-    round: int
-    #: The last round that was paid when this was written.
-    paid: int
-    owed: tuple[Owed, ...]
+from streams.changelog import ChangelogError, Marker, Place
 
 
 class Fold:
@@ -39,60 +17,60 @@ class Fold:
     def __init__(self) -> None:
         self.epoch = 0
         self.paid = 0
+        #: Of the present epoch, to see it go backwards; and the highest of all, whose number must not be used again.
+        self.last_written = 0
         self.last_round = 0
+        #: As the last claim has them.
+        self.topics: dict[str, tuple[int, str]] = {}
         #: Keys that an older epoch wrote over.
         self.foreign: set[str] = set()
         #: By key, in order of the round that wrote the key last.
-        self._owed: dict[str, tuple[Owed, ...]] = {}
+        self._owed: dict[str, tuple[Any, ...]] = {}
 
     @property
-    def owed(self) -> dict[str, tuple[Owed, ...]]:
+    def owed(self) -> dict[str, tuple[Any, ...]]:
         """What is not known to be published."""
         unpaid = {key: tuple(each for each in owed if each.round > self.paid) for key, owed in self._owed.items()}
         return {key: owed for key, owed in unpaid.items() if owed}
 
     def marker(self, marker: Marker) -> None:
-        if marker.epoch >= self.epoch:
-            self.epoch = marker.epoch
-            self._pay(marker.paid)
+        if marker.epoch < self.epoch:
+            return
+        self.epoch = marker.epoch
+        self.last_round = max(self.last_round, marker.round)
+        self.topics = marker.topics
+        self._pay(marker.paid)
 
-    def written(self, key: str, written: Written) -> bool:
-        """Whether the record counts."""
-        if written.epoch < self.epoch:
+    def written(self, place: Place, key: str, epoch: int, round_: int, paid: int, owed: tuple[Any, ...]) -> bool:
+        """Whether the record counts. `owed`: oldest first, each with its `round`. Raises ChangelogError."""
+        if epoch < self.epoch:
             self.foreign.add(key)
             return False
-        if written.epoch == self.epoch and written.round < self.last_round:
-            raise ChangelogError(
-                f"the state of {key} goes backwards: round {written.round} follows round {self.last_round} "
-                f"of the same owner (epoch {self.epoch})"
-            )
-        self.epoch = written.epoch
-        self.last_round = max(self.last_round, written.round)
+        if epoch == self.epoch and round_ < self.last_written:
+            problem = f"the state goes backwards, from round {self.last_written} to {round_} of owner {epoch}"
+            raise ChangelogError(place, problem)
+        self.epoch = epoch
+        self.last_written = round_
+        self.last_round = max(self.last_round, round_)
         self.foreign.discard(key)
         self._owed.pop(key, None)
-        if written.owed:
-            self._owed[key] = written.owed
-        self._pay(written.paid)
+        if owed:
+            self._owed[key] = owed
+        self._pay(paid)
         return True
 
-    def forgotten(self, key: str, epoch: int) -> bool:
-        """Whether the record counts: a tombstone, which owes nothing."""
-        return self.written(key, Written(epoch, self.last_round, self.paid, ()))
-
-    def claim(self, generation: int) -> Marker:
+    def claim(self, generation: int, topics: dict[str, tuple[int, str]]) -> Marker:
         """The marker that makes the partition ours; `generation` is the group's."""
-        return Marker(max(generation, self.epoch + 1), self.paid)
+        return Marker(max(generation, self.epoch + 1), self.paid, self.last_round, topics)
 
     def _pay(self, paid: int) -> None:
         self.paid = max(self.paid, paid)
-        # A round that changed nothing leaves no other trace, and its number must not be used again.
-        self.last_round = max(self.last_round, self.paid)
         # The dict is in the order of rounds, so what is paid stands in front: this looks at no key twice.
         for key in list(_while_paid(self._owed, self.paid)):
             del self._owed[key]
 
 
-def _while_paid(owed: dict[str, tuple[Owed, ...]], paid: int) -> Iterable[str]:
+def _while_paid(owed: dict[str, tuple[Any, ...]], paid: int) -> Iterable[str]:
     for key, each in owed.items():
         if each[-1].round > paid:
             return

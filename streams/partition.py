@@ -41,6 +41,8 @@ class Round:
     #: Input topic -> the offset to go on from.
     positions: Mapping[str, int]
     commits: dict[str, Commit] = field(default_factory=dict)
+    #: Forgotten keys that owe nothing any more: their tombstones follow the commits.
+    graves: list[str] = field(default_factory=list)
     #: To be published once the round is durable, in this order.
     outputs: list[Any] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -131,9 +133,7 @@ class Partition(Generic[S]):
         round_ = Round(self._last_round, positions)
         for arrival in arrivals:
             self._absorb(round_, arrival, now)
-        for key in self._graves:
-            if self.entry(key) is None and key not in round_.commits:
-                self._commit(round_, key, None, ())
+        round_.graves = [key for key in self._graves if self.entry(key) is None and key not in self._unsettled]
         self._graves.clear()
         return round_
 
@@ -149,7 +149,7 @@ class Partition(Generic[S]):
             number, _ = self._unsettled[key]
             if number == round_.number:
                 del self._unsettled[key]
-                if commit.entry is None and commit.owed:
+                if commit.entry is None:
                     self._graves.add(key)
         for key in chain(round_.commits, round_.left):
             if owed := tuple(each for each in self._unpaid.pop(key, ()) if each.round > round_.number):

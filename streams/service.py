@@ -8,7 +8,8 @@ What it consumes is read from the decider's own signature, so that nothing can b
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -26,6 +27,8 @@ M = TypeVar("M")
 _OWN = (Wake, Performed)
 
 Decide = Callable[[S | None, M, int], Decision[S] | Later]
+#: From the fields of a state as one version wrote it to those of the next: plain dicts, lists, texts and numbers.
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class ServiceError(OrderflowError):
@@ -42,18 +45,24 @@ class Service(Generic[S, M]):
     sends: tuple[type[Message], ...] = ()
     #: What its decisions may ask of the outside; who performs it is wired where the service runs.
     effects: tuple[type, ...] = ()
+    #: Of the shape of its state: raised with every change, together with an upcaster from the version before.
+    version: int = 1
+    #: By the version that they read. The oldest that can still be read is the lowest here.
+    upcasters: Mapping[int, Upcaster] = field(default_factory=dict, hash=False)
     #: The messages of the contract that the decider takes.
     consumes: tuple[type[Message], ...] = field(init=False)
     #: Whether the decider takes Wake, so that its decisions may set a timer.
     wakes: bool = field(init=False)
+    #: What its performers may return: what the decider takes in its `Performed[...]`.
+    outcomes: tuple[type, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         parameters, handled = _signature(self.decide)
-        object.__setattr__(self, "consumes", tuple(each for each in handled if each not in _OWN))
-        object.__setattr__(self, "wakes", Wake in handled)
-        problems = list(self._problems(parameters))
-        if self.effects and Performed not in handled:
-            problems.append("it asks for effects, but its decider takes no Performed")
+        own = [each for each in handled if (get_origin(each) or each) in _OWN]
+        object.__setattr__(self, "consumes", tuple(each for each in handled if each not in own))
+        object.__setattr__(self, "wakes", Wake in own)
+        object.__setattr__(self, "outcomes", tuple(outcome for each in own for outcome in _outcomes(each)))
+        problems = [*self._problems(parameters), *self._problems_of_effects(own), *self._problems_of_versions()]
         if problems:
             raise ServiceError(f"service {self.name}, {_line(self.decide)}: " + "; ".join(problems))
 
@@ -67,7 +76,7 @@ class Service(Generic[S, M]):
             yield "a decider takes (state, message, at)"
             return
         taken, _, _ = parameters.values()
-        if _members(taken) != {self.state, NoneType}:
+        if set(_members(taken)) != {self.state, NoneType}:
             name = self.state.__name__
             yield f"it takes state {_text(taken)}, but the service keeps {name}: say {name} | None"
         if not self.consumes:
@@ -83,20 +92,50 @@ class Service(Generic[S, M]):
             each = ", ".join(f"{topic.name('*')} has {topic.partitions}" for topic in self.topics)
             yield f"its topics must have one partition count, so that a key stays on one number: {each}"
 
+    def _problems_of_effects(self, own: list[Any]) -> Iterator[str]:
+        if Performed in own:
+            yield "which outcomes does it take? Say Performed[...]"
+        elif self.effects and not self.outcomes:
+            yield "it asks for effects, but its decider takes no Performed[...]"
+        for outcome in map(_text, (each for each in self.outcomes if get_origin(each) is not None)):
+            yield f"its outcome {outcome}[...] is no class of its own, so it has no name to be written under"
+        for kinds in (self.effects, self.outcomes):
+            for name, count in Counter(map(_text, kinds)).items():
+                if count > 1:
+                    yield f"{count} of its effects or outcomes are written as {name}: give each a name of its own"
+
+    def _problems_of_versions(self) -> Iterator[str]:
+        if self.version < 1:
+            yield f"its state is of version {self.version}, but versions count from 1"
+        oldest = max(min(self.upcasters, default=self.version - 1), 1)
+        wanted = set(range(oldest, self.version))
+        if missing := wanted - self.upcasters.keys():
+            yield f"its state is of version {self.version}, but it has no upcaster from {_listed(missing)}"
+        if strange := self.upcasters.keys() - wanted:
+            yield f"its state is of version {self.version}, so an upcaster from {_listed(strange)} makes no sense"
+
 
 def _signature(decide: Decide[Any, Any]) -> tuple[dict[str, Any], tuple[type, ...]]:
     hints = get_type_hints(decide)
     parameters = {name: hints.get(name, Any) for name in inspect.signature(decide).parameters}
-    message = parameters.get("message", Any)
-    return parameters, get_args(message) if get_origin(message) in {Union, UnionType} else (message,)
+    return parameters, _members(parameters.get("message", Any))
 
 
-def _members(annotation: Any) -> set[Any]:
-    return set(get_args(annotation)) if get_origin(annotation) in {Union, UnionType} else {annotation}
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+
+
+def _outcomes(own: Any) -> tuple[Any, ...]:
+    """Of a `Performed[A | B]`, A and B."""
+    return tuple(outcome for argument in get_args(own) for outcome in _members(argument))
 
 
 def _text(annotation: Any) -> str:
     return str(getattr(annotation, "__name__", annotation))
+
+
+def _listed(versions: set[int]) -> str:
+    return ", ".join(map(str, sorted(versions)))
 
 
 def _line(decide: Decide[Any, Any]) -> str:

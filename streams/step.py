@@ -36,7 +36,7 @@ class Arrival(NamedTuple):
     #: Its time, in millis: what a decider takes for now.
     at: int
     #: Later: it could not be read yet, and the cause will pass.
-    message: Message | Wake | Performed | Undecodable | Later
+    message: Message | Wake | Performed[Any] | Undecodable | Later
     #: The record as it came, for whoever has to keep it: a parked message, a dead letter.
     raw: Any = None
 
@@ -48,7 +48,7 @@ class Parked(NamedTuple):
     offset: int
     at: int
     value: Any
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     #: Whether it could be read when it came; if not, whether it is a repeat is still to be seen.
     read: bool = True
 
@@ -62,8 +62,6 @@ class Entry(Generic[S]):
     version: int = 0
     state: S | None = None
     timer: int | None = None
-    #: Millis at which the key is forgotten.
-    expires: int | None = None
     #: Input topic -> the last offset absorbed.
     absorbed: Mapping[str, int] = field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
@@ -72,6 +70,8 @@ class Entry(Generic[S]):
     pending: Mapping[str, Any] = field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
+    #: Millis at which the key is forgotten; None for never.
+    expires: int | None = None
     #: Messages that could not be decided yet, in order; the first is tried again at `retry_at`.
     parked: tuple[Parked, ...] = ()
     retry_at: int | None = None
@@ -215,7 +215,7 @@ def _decide(
     )
 
 
-def _open(entry: Entry[Any], message: Wake | Performed) -> bool:
+def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
     """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
     if isinstance(message, Wake):
         return message.deadline in (entry.timer, entry.expires, entry.retry_at)

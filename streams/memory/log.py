@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.message import Message
 from streams.decision import Performed, Wake
@@ -14,7 +14,7 @@ class Logged(NamedTuple):
 
     key: str
     at: int
-    message: Message | Wake | Performed
+    message: Message | Wake | Performed[Any]
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Log:
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 
-    def append(self, topic: str, key: str, message: Message | Wake | Performed) -> None:
+    def append(self, topic: str, key: str, message: Message | Wake | Performed[Any]) -> None:
         partition = partition_of(key.encode(), self.partitions)
         self._records[topic, partition].append(Logged(key, self.now, message))
 

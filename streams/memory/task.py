@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from schemas.errors import OrderflowError
 from schemas.message import Message
+from streams.changelog import Marker, Place
 from streams.decision import Performed, Wake
-from streams.fold import Fold, Marker, Written
+from streams.fold import Fold
 from streams.memory.log import Log, Logged
 from streams.partition import Commit, Partition, Round
 from streams.service import Service
@@ -62,13 +63,20 @@ class DeadLetter(NamedTuple):
     refusal: Refusal
 
 
+class Grave(NamedTuple):
+    """A tombstone."""
+
+    key: str
+
+
 class Record(NamedTuple):
     """A changelog record of a key."""
 
     key: str
-    #: None: the key is forgotten.
-    entry: Entry[Any] | None
-    written: Written
+    epoch: int
+    round: int
+    paid: int
+    commit: Commit
 
 
 class UnavailableError(OrderflowError):
@@ -92,7 +100,7 @@ class _Underway(NamedTuple):
 
     round: Round
     #: What is still to be written, then what is still to be published.
-    records: deque[tuple[str, Commit]]
+    records: deque[tuple[str, Commit | None]]
     outputs: deque[Any]
 
 
@@ -130,7 +138,7 @@ class Task:
         # Where the service hears of its own timers and effects.
         self._own = f"{service.name}.{ENVIRONMENT}.own"
         self._inputs = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._own]
-        self._changelog: list[Record | Marker] = []
+        self._changelog: list[Record | Marker | Grave] = []
         self._committed: dict[str, int] = {}
         self._generation = 0
         self.crash()
@@ -182,17 +190,23 @@ class Task:
     def _recover(self) -> Iterator[Boundary]:
         """Fold the changelog, claim the partition, and pay what the last life left."""
         life, fold = self._life, Fold()
-        for record in self._changelog:
-            if isinstance(record, Marker):
-                fold.marker(record)
-            elif fold.written(record.key, record.written):
-                _keep(life.entries, record.key, record.entry)
+        for offset, record in enumerate(self._changelog):
+            match record:
+                case Marker():
+                    fold.marker(record)
+                case Grave(key):
+                    if key in life.entries:  # a stranger's
+                        fold.foreign.add(key)
+                case Record(key, epoch, round_, paid, commit):
+                    place = Place(self.service.name, self.number, offset, key.encode())
+                    if fold.written(place, key, epoch, round_, paid, commit.owed):
+                        _keep(life.entries, key, commit.entry)
         yield Boundary.FOLDED
         self._generation += 1
-        claim = fold.claim(self._generation)
+        claim = fold.claim(self._generation, {})
         self._changelog.append(claim)
-        life.epoch, life.paid = claim
-        life.marked = life.paid
+        life.epoch = claim.epoch
+        life.paid = life.marked = claim.paid
         yield Boundary.CLAIMED
         life.partition = Partition(self.service, self, life.entries.get, fold.last_round)
         for key, entry in life.entries.items():
@@ -227,7 +241,9 @@ class Task:
         return Boundary.DECIDED
 
     def _begin(self, round_: Round) -> None:
-        underway = _Underway(round_, deque(round_.commits.items()), deque(round_.outputs))
+        records: deque[tuple[str, Commit | None]] = deque(round_.commits.items())
+        records += ((key, None) for key in round_.graves)
+        underway = _Underway(round_, records, deque(round_.outputs))
         self._life.underway.append(underway)
         if not underway.records:
             self._durable(underway)
@@ -236,8 +252,10 @@ class Task:
         life = self._life
         underway = next(each for each in life.underway if each.records)
         key, commit = underway.records.popleft()
-        written = Written(life.epoch, underway.round.number, life.paid, commit.owed)
-        self._changelog.append(Record(key, commit.entry, written))
+        if commit is None:
+            self._changelog.append(Grave(key))
+        else:
+            self._changelog.append(Record(key, life.epoch, underway.round.number, life.paid, commit))
         if not underway.records:
             self._durable(underway)
         return Boundary.CHANGELOG_WRITTEN
@@ -269,7 +287,7 @@ class Task:
 
     def _mark(self) -> Boundary:
         life = self._life
-        self._changelog.append(Marker(life.epoch, life.paid))
+        self._changelog.append(Marker(life.epoch, life.paid, life.partition.last_round, {}))
         life.marked = life.paid
         return Boundary.MARKED
 

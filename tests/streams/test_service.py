@@ -8,13 +8,24 @@ from schemas.message import Event
 from schemas.orders import CreateOrder, GetOrder, OrderCancelled, OrderCreated
 from schemas.payments import AuthorizePayment
 from schemas.topics import Topic
-from streams.decision import Decision, Wake
-from streams.service import Service, ServiceError
+from streams.decision import Decision, Performed, Wake
+from streams.service import Service, ServiceError, Upcaster
 
 
 @dataclass(frozen=True)
 class Order:
     total: int
+
+
+@dataclass(frozen=True)
+class Paid:
+    reference: str
+
+
+class Other:
+    @dataclass(frozen=True)
+    class Paid:
+        amount: int
 
 
 def decide(state: Order | None, message: CreateOrder | Wake, at: int) -> Decision[Order]:
@@ -68,6 +79,67 @@ def test_topics_of_unequal_partition_counts_are_refused(monkeypatch: pytest.Monk
 
     with pytest.raises(ServiceError, match=r"orders\.\*\.commands has 4, payments\.\*\.commands has 7"):
         Service(name="orders", state=Order, decide=both)
+
+
+def paid(
+    state: Order | None, message: CreateOrder | Performed[Paid | None] | Performed[str], at: int
+) -> Decision[Order]:
+    return Decision(state)
+
+
+def test_a_service_takes_the_outcomes_that_its_decider_names() -> None:
+    service = Service(name="orders", state=Order, decide=paid, effects=(Paid,))
+    assert service.outcomes == (Paid, type(None), str)
+    assert service.consumes == (CreateOrder,)
+    assert not service.wakes
+
+
+def test_outcomes_without_a_name_of_their_own_are_refused() -> None:
+    def bare(state: Order | None, message: CreateOrder | Performed, at: int) -> Decision[Order]:  # type: ignore[type-arg]
+        return Decision(state)
+
+    def nameless(state: Order | None, message: CreateOrder | Performed[list[int]], at: int) -> Decision[Order]:
+        return Decision(state)
+
+    def both(state: Order | None, message: CreateOrder | Performed[Paid | Other.Paid], at: int) -> Decision[Order]:
+        return Decision(state)
+
+    with pytest.raises(ServiceError, match=r"which outcomes does it take\? Say Performed\[\.\.\.\]"):
+        Service(name="orders", state=Order, decide=bare, effects=(Paid,))
+    with pytest.raises(ServiceError, match=r"its outcome list\[\.\.\.\] is no class of its own"):
+        Service(name="orders", state=Order, decide=nameless)
+    with pytest.raises(ServiceError, match="2 of its effects or outcomes are written as Paid"):
+        Service(name="orders", state=Order, decide=both)
+    with pytest.raises(ServiceError, match="2 of its effects or outcomes are written as Paid"):
+        Service(name="orders", state=Order, decide=paid, effects=(Paid, Other.Paid))
+
+
+@pytest.mark.parametrize(
+    ("version", "upcasts", "problem"),
+    [
+        (2, (), "its state is of version 2, but it has no upcaster from 1"),
+        (4, (1, 3), "its state is of version 4, but it has no upcaster from 2"),
+        (5, (2,), "its state is of version 5, but it has no upcaster from 3, 4"),
+        (3, (0, 1, 2, 3), "its state is of version 3, so an upcaster from 0, 3 makes no sense"),
+        (1, (7,), "its state is of version 1, so an upcaster from 7 makes no sense"),
+        (0, (), "its state is of version 0, but versions count from 1"),
+    ],
+    ids=str,
+)
+def test_upcasters_that_leave_a_gap_are_refused(version: int, upcasts: tuple[int, ...], problem: str) -> None:
+    upcasters: dict[int, Upcaster] = dict.fromkeys(upcasts, lambda state: state)
+    with pytest.raises(ServiceError) as raised:
+        Service(name="orders", state=Order, decide=decide, version=version, upcasters=upcasters)
+    assert str(raised.value).endswith(f": {problem}")
+
+
+@pytest.mark.parametrize(("version", "upcasts"), [(1, ()), (2, (1,)), (4, (1, 2, 3)), (4, (3,))], ids=str)
+def test_upcasters_from_the_oldest_version_that_is_still_read_are_enough(
+    version: int, upcasts: tuple[int, ...]
+) -> None:
+    upcasters: dict[int, Upcaster] = dict.fromkeys(upcasts, lambda state: state)
+    service = Service(name="orders", state=Order, decide=decide, version=version, upcasters=upcasters)
+    assert hash(service)
 
 
 def test_an_event_outside_the_catalogue_is_refused() -> None:

@@ -126,3 +126,10 @@ def test_a_key_that_was_forgotten_does_not_use_its_old_numbers_again() -> None:
     first = absorbed(NEW, arrival(confirm(None), 5))
     again = absorbed(NEW, arrival(confirm(None), 6)._replace(at=5_000))
     assert again.version > first.version + 1
+
+
+def test_a_key_is_due_at_the_earliest_of_its_times() -> None:
+    assert NEW.due is None
+    assert replace(NEW, expires=0).due == 0
+    assert replace(NEW, timer=3, expires=4, retry_at=5).due == 3
+    assert replace(NEW, timer=5, expires=4, retry_at=3).due == 3
