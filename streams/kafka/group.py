@@ -1,0 +1,65 @@
+"""What the control plane and the data plane of a service say to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+#: Faust names a table's changelog `<group>-<table>-changelog`.
+TABLE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Whom we join and what we share there."""
+
+    #: `<service>.<env>`: Faust's app id, Kafka's group id.
+    name: str
+    inputs: frozenset[str]
+    #: Of every input and of the changelog.
+    partitions: int
+    standbys: int = 0
+    #: How long the group waits for a member that is not heard of.
+    session_seconds: float = 10.0
+    #: How long we look for a broker at the start.
+    start_seconds: float = 10.0
+    #: How long we remain without being a member before that is a failure.
+    give_up_seconds: float = 600.0
+
+    @property
+    def changelog(self) -> str:
+        return f"{self.name}-{TABLE}-changelog"
+
+
+class Assignment(NamedTuple):
+    """Partition numbers: all input topics and the changelog are divided alike."""
+
+    generation: int
+    active: frozenset[int]
+    standby: frozenset[int]
+
+
+class Position(NamedTuple):
+    """What is committed for a partition: the next offset to read."""
+
+    offset: int
+    #: The topic's id, so that the offsets of a deleted topic are not taken for its successor's.
+    metadata: str
+
+
+class DataPlane(Protocol):
+    """What the control plane asks of the thread that reads, decides and writes."""
+
+    def assign(self, assignment: Assignment) -> None:
+        """Take these. On the loop of the control plane; returns at once."""
+
+    async def revoke(self) -> None:
+        """Stop taking and drain, within a bound; afterwards nothing is written."""
+
+    def committable(self) -> Mapping[tuple[str, int], Position]:
+        """What may be committed now: the latest positions, as often as it is asked."""
+
+    def failure(self) -> BaseException | None:
+        """Why the data thread ended or is stuck, if it is."""
+
+    async def close(self) -> None:
+        """End the thread."""

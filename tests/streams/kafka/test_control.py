@@ -1,0 +1,444 @@
+"""The control plane on a real broker, with data planes that only remember."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from ops.stack import Addresses
+from ops.stack.ports import choose
+from streams.kafka import control as control_module
+from streams.kafka.control import Control, ControlError, run_all
+from streams.kafka.group import Group, Position
+from streams.kafka.lease import Lease
+from streams.topics import TopicAdmin, Wanted, plan
+from tests.streams.kafka.planes import Ledger, RecordingPlane
+from tests.streams.kafka.proxy import by, wire
+
+pytestmark = pytest.mark.connected
+
+SECONDS = 30.0
+#: The shortest that a broker allows by default.
+SESSION_SECONDS = 6.0
+
+#: Makes a group with its topics on the broker: partitions, standbys, and any other of its fields.
+MakeGroup = Callable[..., Group]
+
+
+def make_topics(bootstrap: str, group: Group) -> None:
+    admin = TopicAdmin({"bootstrap.servers": bootstrap})
+    declared = [Wanted(topic, group.partitions, 1, {}) for topic in (*group.inputs, group.changelog)]
+    admin.apply(plan(declared, {}), declared)
+
+
+@pytest.fixture
+def make_group(stack: Addresses, unique: str) -> MakeGroup:
+    def making(**fields: Any) -> Group:
+        settings: dict[str, Any] = {"partitions": 4, "standbys": 1, "session_seconds": SESSION_SECONDS} | fields
+        group = Group(name=f"orders.{unique}", inputs=frozenset({f"carts.{unique}", f"own.{unique}"}), **settings)
+        make_topics(stack.kafka, group)
+        return group
+
+    return making
+
+
+class Member:
+    """A control plane with its data plane and lease."""
+
+    def __init__(self, bootstrap: str, group: Group, plane: RecordingPlane, lease: Lease | None = None) -> None:
+        self.plane = plane
+        self.lease = lease or Lease(group.session_seconds)
+        self.control = Control(group, {"bootstrap.servers": bootstrap}, plane, self.lease)
+
+
+@asynccontextmanager
+async def joined(*members: Member) -> AsyncIterator[None]:
+    """Start them one after the other; stop those that are not stopped yet."""
+    async with AsyncExitStack() as stops:
+        for member in members:
+            stops.push_async_callback(member.control.stop)
+            await member.control.start()
+        yield
+
+
+async def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def shared(*members: Member) -> Callable[[], bool]:
+    """Whether each has as many partitions as the others, and all have all four."""
+
+    def holds() -> bool:
+        actives = [member.plane.active for member in members]
+        return all(len(active) == 4 // len(members) for active in actives) and len(frozenset().union(*actives)) == 4
+
+    return holds
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
+
+
+def committed(bootstrap: str, group: Group, topic: str, partition: int) -> tuple[int, str | None]:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group.name})
+    try:
+        [place] = reader.committed([TopicPartition(topic, partition)], timeout=SECONDS)
+        return place.offset, place.metadata
+    finally:
+        reader.close()
+
+
+def test_one_member_has_every_partition_number(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        member = Member(stack.kafka, make_group(), RecordingPlane())
+        async with joined(member):
+            await until(lambda: member.plane.active == {0, 1, 2, 3})
+            assert member.plane.standby == frozenset()
+            assert member.lease.holds()
+        assert member.plane.assignment is None, "stopping revokes"
+        assert member.plane.closed
+        assert not member.lease.holds()
+
+    run(test())
+
+
+def test_two_members_share_the_partitions_and_stand_by_for_each_other(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group()
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one, two):
+            await until(shared(one, two))
+            assert one.plane.standby == two.plane.active
+            assert two.plane.standby == one.plane.active
+
+    run(test())
+
+
+def test_who_leaves_is_followed_long_before_its_session_ends(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group(session_seconds=20.0)
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one, two):
+            await until(shared(one, two))
+            await one.control.stop()
+            await until(shared(two), seconds=group.session_seconds / 2)
+
+    run(test())
+
+
+def test_who_is_killed_is_followed_when_its_session_ends(stack: Addresses, make_group: MakeGroup) -> None:
+    group = make_group()
+    inputs = ",".join(sorted(group.inputs))
+    arguments = [stack.kafka, group.name, inputs, str(group.partitions), str(SESSION_SECONDS)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.streams.kafka.member", *arguments], stdout=subprocess.PIPE, env=os.environ
+    )
+
+    async def test() -> None:
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == b"4\n"
+        member = Member(stack.kafka, group, RecordingPlane())
+        async with joined(member):
+            await until(lambda: len(member.plane.active) == 2)
+            process.kill()
+            await until(shared(member))
+
+    try:
+        run(test())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_no_partition_is_ever_at_two_members_however_long_one_drains(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group, ledger = make_group(), Ledger()
+        one, two, three = (Member(stack.kafka, group, RecordingPlane(name, ledger)) for name in ("one", "two", "three"))
+        one.plane.drain_seconds, two.plane.drain_seconds = 2.0, 0.5
+        async with joined(one, two):
+            await until(shared(one, two))
+            async with joined(three):
+                await until(lambda: three.plane.active != frozenset())
+                await one.control.stop()
+                await until(shared(two, three))
+            await until(shared(two))
+        assert ledger.overlaps == []
+
+    run(test())
+
+
+def test_offsets_are_committed_with_what_identifies_their_topic(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group()
+        topic = min(group.inputs)
+        member = Member(stack.kafka, group, RecordingPlane())
+        async with joined(member):
+            await until(shared(member))
+            member.plane.positions[topic, 2] = Position(7, "the-topic-id")
+            await asyncio.to_thread(wait_committed, stack.kafka, group, topic, 2, (7, "the-topic-id"))
+            # What is drained by the revocation is committed before the partitions go.
+            member.plane.positions[topic, 3] = Position(9, "the-topic-id")
+        assert committed(stack.kafka, group, topic, 3) == (9, "the-topic-id")
+
+    run(test())
+
+
+def wait_committed(bootstrap: str, group: Group, topic: str, partition: int, wanted: tuple[int, str]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while committed(bootstrap, group, topic, partition) != wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_offsets_of_partitions_that_went_elsewhere_are_not_committed(
+    stack: Addresses, make_group: MakeGroup
+) -> None:
+    async def test() -> None:
+        group = make_group()
+        topic = min(group.inputs)
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one, two):
+            await until(shared(one, two))
+            [mine, _], [theirs, _] = sorted(one.plane.active), sorted(two.plane.active)
+            one.plane.positions |= {(topic, theirs): Position(5, ""), (topic, mine): Position(6, "")}
+            await asyncio.to_thread(wait_committed, stack.kafka, group, topic, mine, (6, ""))
+            assert committed(stack.kafka, group, topic, theirs)[0] < 0
+
+    run(test())
+
+
+def test_who_is_cut_off_stops_writing_commits_nothing_late_and_comes_back(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        group = make_group()
+        topic = min(group.inputs)
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with wire(monkeypatch) as held, AsyncExitStack() as exits:
+            with by(held):
+                await exits.enter_async_context(joined(one))
+            await until(shared(one))
+            held.freeze()
+            # This commit is on its way when the group goes on without its sender.
+            one.plane.positions[topic, 0] = Position(5, "late")
+            await exits.enter_async_context(joined(two))
+            await until(shared(two))
+            assert not one.lease.holds()
+            assert two.lease.holds()
+            two.plane.positions[topic, 0] = Position(8, "right")
+            await asyncio.to_thread(wait_committed, stack.kafka, group, topic, 0, (8, "right"))
+            held.thaw()
+            await until(lambda: one.lease.holds() and shared(one, two)())
+            assert one.control.failure is None
+            one.plane.positions.clear()
+            assert committed(stack.kafka, group, topic, 0) == (8, "right")
+
+    run(test())
+    refusals = [record for record in caplog.records if "offsets were not committed" in record.message]
+    assert len(refusals) == 1, "said once, not at every attempt"
+
+
+def test_a_broker_that_was_away_finds_its_members_again(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        member = Member(stack.kafka, make_group(), RecordingPlane())
+        async with wire(monkeypatch) as held, AsyncExitStack() as exits:
+            with by(held):
+                await exits.enter_async_context(joined(member))
+            await until(shared(member))
+            await held.cut()
+            await until(lambda: not member.lease.holds())
+            await held.mend()
+            await until(lambda: member.lease.holds() and shared(member)())
+            assert member.control.failure is None
+
+    run(test())
+
+
+def test_a_broker_that_stays_away_is_given_up_with_a_clear_error(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        group = make_group(give_up_seconds=3.0)
+        member = Member(stack.kafka, group, RecordingPlane())
+        async with wire(monkeypatch) as held, AsyncExitStack() as exits:
+            with by(held):
+                await exits.enter_async_context(joined(member))
+            await until(shared(member))
+            await held.cut()
+            await until(lambda: member.control.failure is not None)
+        assert isinstance(member.control.failure, ControlError)
+        assert group.name in str(member.control.failure)
+        assert "no member of its group for" in str(member.control.failure)
+
+    run(test())
+
+
+def test_a_member_without_partitions_stays_one(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group(partitions=1, standbys=0)
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one, two):
+            await until(lambda: one.plane.assignments + two.plane.assignments >= 3)
+            [idle] = [member for member in (one, two) if not member.plane.active]
+            counted = [member.plane.assignments for member in (one, two)]
+            # Longer than the poll interval that aiokafka is told, which is the session's length.
+            since = time.monotonic()
+            await until(lambda: time.monotonic() - since > group.session_seconds * 1.5 or not idle.lease.holds())
+            assert idle.lease.holds()
+            assert [member.plane.assignments for member in (one, two)] == counted
+
+    run(test())
+
+
+def test_a_stuck_data_plane_leaves_the_group_and_one_that_recovers_comes_back(
+    stack: Addresses, make_group: MakeGroup
+) -> None:
+    async def test() -> None:
+        group = make_group(session_seconds=8.0)
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one, two):
+            await until(shared(one, two))
+            one.plane.trouble = RuntimeError("no beat for 5 s")
+            await until(shared(two), seconds=group.session_seconds)
+            assert not one.lease.holds()
+            assert one.control.failure is one.plane.trouble
+            one.plane.trouble = None
+            await until(lambda: one.lease.holds() and shared(one, two)())
+
+    run(test())
+
+
+def test_a_data_plane_that_does_not_let_go_loses_its_lease_and_ends_the_worker(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "REVOKE_SECONDS", 0.5)
+
+    async def test() -> None:
+        group = make_group()
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        async with joined(one):
+            await until(shared(one))
+            one.plane.drain_seconds = SECONDS
+            async with joined(two):
+                await until(lambda: one.control.failure is not None)
+                assert not one.lease.holds()
+                assert "did not let go" in str(one.control.failure)
+                await until(shared(two))
+
+    run(test())
+
+
+def test_a_rebalance_under_way_renews_no_lease(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group(session_seconds=8.0)
+        # A heartbeat comes every two seconds: a lease of three holds, unless they stop counting.
+        one = Member(stack.kafka, group, RecordingPlane("one"), Lease(3.0))
+        two = Member(stack.kafka, group, RecordingPlane("two"))
+        async with joined(one):
+            await until(shared(one))
+            one.plane.drain_seconds = 6.0
+            async with joined(two):
+                await until(lambda: not one.lease.holds())
+                assert shared(one)(), "it is still draining"
+                await until(shared(one, two))
+                one.plane.drain_seconds = 0.0
+
+    run(test())
+
+
+def test_a_broker_that_is_not_there_is_said_soon_and_clearly(unique: str) -> None:
+    async def test() -> None:
+        nowhere = f"127.0.0.1:{choose({})}"
+        group = Group(f"orders.{unique}", frozenset({"carts"}), 4, start_seconds=1.0)
+        member = Member(nowhere, group, RecordingPlane())
+        with pytest.raises(ControlError, match=f"{group.name}: Kafka at {nowhere} didn't answer for 1.0 s"):
+            async with joined(member):
+                pass
+
+    run(test())
+
+
+def test_missing_and_unequal_topics_are_named_before_anybody_joins(stack: Addresses, unique: str) -> None:
+    async def test() -> None:
+        group = Group(f"orders.{unique}", frozenset({f"carts.{unique}"}), 4)
+        make_topics(stack.kafka, Group(group.name, group.inputs, 3))
+        member = Member(stack.kafka, Group(group.name, group.inputs | {f"none.{unique}"}, 4), RecordingPlane())
+        with pytest.raises(ControlError, match="topics sync") as refused:
+            async with joined(member):
+                pass
+        assert f"carts.{unique} has 3" in str(refused.value)
+        assert f"{group.changelog} has 3" in str(refused.value)
+        assert f"none.{unique} has none" in str(refused.value)
+
+    run(test())
+
+
+def test_a_session_that_the_broker_does_not_allow_ends_the_worker_with_its_reason(
+    stack: Addresses, make_group: MakeGroup
+) -> None:
+    async def test() -> None:
+        member = Member(stack.kafka, make_group(session_seconds=0.5), RecordingPlane())
+        async with joined(member):
+            await until(lambda: member.control.failure is not None)
+            assert "InvalidSessionTimeoutError" in str(member.control.failure)
+
+    run(test())
+
+
+@pytest.mark.parametrize(("lease", "session"), [(7.0, 6.0), (6.0, 21.0)])
+def test_a_lease_that_could_outlive_our_ownership_is_refused(lease: float, session: float) -> None:
+    group = Group("orders.dev", frozenset(), 4, session_seconds=session)
+    with pytest.raises(ControlError, match="must not outlive"):
+        Control(group, {"bootstrap.servers": "localhost:9092"}, RecordingPlane(), Lease(lease))
+
+
+def test_all_services_of_a_worker_start_and_stop_together(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group()
+        members = [Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two")]
+        stop = asyncio.Event()
+        running = asyncio.create_task(run_all([member.control for member in members], stop))
+        await until(shared(*members))
+        stop.set()
+        await running
+        assert all(member.plane.closed for member in members)
+
+    run(test())
+
+
+def test_the_failure_of_one_service_ends_all_of_its_worker(stack: Addresses, make_group: MakeGroup) -> None:
+    async def test() -> None:
+        group = make_group()
+        one, two = (Member(stack.kafka, group, RecordingPlane(name)) for name in ("one", "two"))
+        running = asyncio.create_task(run_all([one.control, two.control], asyncio.Event()))
+        await until(shared(one, two))
+        two.plane.trouble = RuntimeError("broken")
+        with pytest.raises(RuntimeError, match="broken"):
+            await running
+        assert one.plane.closed
+
+    run(test())
+
+
+def test_a_service_that_cannot_start_ends_all_of_its_worker(
+    stack: Addresses, make_group: MakeGroup, unique: str
+) -> None:
+    async def test() -> None:
+        one = Member(stack.kafka, make_group(), RecordingPlane("one"))
+        two = Member(stack.kafka, Group(f"none.{unique}", frozenset({f"none.{unique}"}), 4), RecordingPlane("two"))
+        with pytest.raises(ControlError, match=f"none.{unique} has none"):
+            await run_all([one.control, two.control], asyncio.Event())
+        assert one.plane.closed
+
+    run(test())
