@@ -1,0 +1,1 @@
+"""The engine on Kafka: Faust as control plane, librdkafka as data plane."""
