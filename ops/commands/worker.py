@@ -6,7 +6,7 @@ import typer
 
 
 def worker(
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Which of them.")] = None,
+    services: Annotated[list[str] | None, typer.Argument(metavar="SERVICE", help="Which of them.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     app: Annotated[
         str | None,

@@ -108,6 +108,10 @@ class Repeats:
         # By when their window began: the first is the first to be over.
         self._seen: OrderedDict[tuple[str, ...], _Seen] = OrderedDict()
 
+    @property
+    def watched(self) -> int:
+        return len(self._seen)
+
     def passes(self, line: tuple[str, ...]) -> bool:
         seen = self._seen.get(line)
         if seen is None:

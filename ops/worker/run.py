@@ -58,7 +58,8 @@ async def run(
 ) -> None:
     """Return after a drain that `stop` asked for; raise for everything else that ends a worker.
 
-    `check` blocks, so it runs in a thread; while it finds nobody it is repeated for `wait_seconds`. `ends` hears that the end has begun, before anything is waited for.
+    `check` blocks, so it runs in a thread; while it finds nobody it is repeated for `wait_seconds`. `ends` hears that
+    the end has begun, before anything is waited for.
     """
     settings, health = surroundings.settings, Health()
     async with served(health, settings.http_host, settings.http_port) as url:

@@ -46,7 +46,13 @@ def offered(app: str | None) -> tuple[Service[Any, Any], ...]:
 
 
 def chosen(names: Sequence[str], offered: Iterable[Service[Any, Any]], *, every: bool) -> list[Service[Any, Any]]:
-    by_name = {service.name: service for service in offered}
+    by_name: dict[str, Service[Any, Any]] = {}
+    for service in offered:
+        if service.name in by_name:
+            raise NoServiceError(
+                f"{service.name} is declared twice: two services of one name would share group and state"
+            )
+        by_name[service.name] = service
     if not every and not names:
         raise NoServiceError(f"say which services, or --all: {_listed(by_name)}")
     for name in names:

@@ -7,6 +7,10 @@ from ops.settings import Settings
 from schemas.errors import OrderflowError
 from streams.tracing import Tracer
 
+#: For one batch, with all tries. The last one is sent while the process ends, and a collector that is away must not
+#: hold that up.
+SEND_SECONDS = 2.0
+
 
 class NoTelemetryError(OrderflowError):
     """Traces are asked for, and what sends them is not installed."""
@@ -32,7 +36,7 @@ def tracer(settings: Settings) -> Iterator[Tracer | None]:
         raise NoTelemetryError from error
     endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
     # Its queue is bounded: where the collector is away, spans are dropped.
-    processor = BatchSpanProcessor(OTLPSpanExporter(endpoint))
+    processor = BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=SEND_SECONDS))
     try:
         yield Spans(settings.environment, processor)
     finally:
