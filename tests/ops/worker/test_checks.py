@@ -1,69 +1,20 @@
 """What a worker finds out before it starts anything, on a real broker and registry."""
 
-from contextlib import closing
-from typing import Any
-
 import pytest
 
-from examples.python.patience import patience
-from ops.settings import Settings
-from ops.stack import Addresses
 from ops.stack.ports import choose
-from ops.worker.checks import Checks, UnfitError
-from ops.worker.surroundings import Surroundings
-from schemas.avsc import avro_schema
-from schemas.message import Message
+from ops.worker.checks import UnfitError
+from schemas.avsc import avro_schema, fullname
+from schemas.catalogue import RECORDS
 from schemas.orders import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS
-from streams.confluent import ConfluentRegistry
 from streams.errors import RegistryUnavailableError
 from streams.registry import subject_of
-from streams.topics import UnreachableError, plan, wanted
+from streams.topics import UnreachableError
 from tests import topics
-
-MESSAGES: tuple[type[Message], ...] = (CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated)
+from tests.ops.worker.conftest import MESSAGES, World
 
 pytestmark = pytest.mark.connected
-
-
-class World:
-    """A broker and a registry with what a test put there, under an environment of its own."""
-
-    def __init__(self, stack: Addresses, environment: str) -> None:
-        self.environment = environment
-        self.stack = stack
-
-    def make_topics(self) -> None:
-        admin = topics.admin(self.stack.kafka)
-        declared = [wanted(topic, self.environment, brokers=1) for topic in (ORDERS_COMMANDS, ORDERS_EVENTS)]
-        admin.apply(plan(declared, {}), declared)
-
-    def register(self, *messages: type[Message]) -> None:
-        for message in messages:
-            self.put(message, avro_schema(message))
-
-    def put(self, message: type[Message], schema: dict[str, Any]) -> None:
-        with closing(ConfluentRegistry({"url": self.stack.registry})) as registry:
-            registry.register(subject_of(message, self.environment), schema)
-
-    def check(self, *, kafka: str | None = None, registry: str | None = None) -> None:
-        Checks(
-            [patience],
-            Surroundings(
-                Settings(environment=self.environment),
-                {"bootstrap.servers": kafka or self.stack.kafka},
-                {"url": registry or self.stack.registry},
-            ),
-        )()
-
-    def own_topics(self) -> list[str]:
-        counts = topics.admin(self.stack.kafka).partition_counts()
-        return sorted(name for name in counts if name.startswith(f"patience.{self.environment}"))
-
-
-@pytest.fixture
-def world(stack: Addresses, unique: str) -> World:
-    return World(stack, unique)
 
 
 def test_where_all_is_as_declared_the_services_own_topics_are_made_and_found_again(world: World) -> None:
@@ -76,14 +27,12 @@ def test_where_all_is_as_declared_the_services_own_topics_are_made_and_found_aga
 
 
 def test_what_is_missing_is_listed_with_the_commands_that_make_it_and_nothing_is_begun(world: World) -> None:
-    env = world.environment
+    env, missing = world.environment, [fullname(each) for each in RECORDS if each in MESSAGES]
     with pytest.raises(UnfitError) as unfit:
         world.check()
     assert unfit.value.problems == (
         f"topics are missing: orders.{env}.commands, orders.{env}.events; run: orderflow topics sync",
-        "the registry has no schema of "
-        "orders.CancelOrder, orders.OrderCancelled, orders.OrderConfirmed, orders.OrderCreated; "
-        "run: orderflow schemas register",
+        f"the registry has no schema of {', '.join(missing)}; run: orderflow schemas register",
     )
     assert world.own_topics() == []
 

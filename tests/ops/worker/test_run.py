@@ -55,7 +55,7 @@ class Life:
             stopping.cancel()
 
     async def _stop_after(self, event: str, stop: asyncio.Event) -> None:
-        while event not in self.events:
+        while event not in self.events:  # noqa: ASYNC110 - a log is no event
             await asyncio.sleep(0.01)
         stop.set()
 
