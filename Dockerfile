@@ -6,9 +6,9 @@ RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /src
 # Dependencies first: they change less often than the code.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-dev --no-install-project
+RUN uv sync --locked --no-dev --extra telemetry --no-install-project
 COPY . .
-RUN uv sync --locked --no-dev --no-editable
+RUN uv sync --locked --no-dev --extra telemetry --no-editable
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home orderflow

@@ -79,6 +79,32 @@ class Settings(BaseSettings):
         ),
     ] = frozenset()
 
+    http_host: Annotated[
+        str, Field(description="Where a worker answers /live, /ready and /metrics. They ask for no password.")
+    ] = "127.0.0.1"
+    http_port: Annotated[
+        int, Field(ge=0, le=65535, description="And on which port; 0 takes a free one, which the log names.")
+    ] = 0
+    log_format: Annotated[
+        str,
+        StringConstraints(pattern=r"^(auto|json|pretty)$"),
+        Field(description="auto, json or pretty; auto is pretty on a terminal and one JSON object a line elsewhere."),
+    ] = "auto"
+    log_level: Annotated[
+        str,
+        StringConstraints(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$"),
+        Field(description="DEBUG, INFO, WARNING or ERROR; of the libraries beneath never less than WARNING."),
+    ] = "INFO"
+    drain_seconds: Annotated[
+        float,
+        Field(gt=0, description="How long a worker that is told to stop may take to finish what it has in hand."),
+    ] = 10.0
+    otlp_endpoint: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^https?://"),
+        Field(description="Send traces to this OpenTelemetry collector, such as `http://127.0.0.1:4318`."),
+    ] = None
+
     def kafka_client(self, bootstrap: str) -> dict[str, str]:
         """What any Kafka client of ours needs to reach the cluster."""
         return {"bootstrap.servers": bootstrap, "security.protocol": self.kafka_security_protocol} | _present(

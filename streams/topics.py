@@ -38,6 +38,10 @@ class TopicsError(OrderflowError):
     """The broker refused, or could not be asked."""
 
 
+class UnreachableError(TopicsError):
+    """No broker answers: wait and try again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A topic as it should be on this cluster."""
@@ -223,7 +227,7 @@ class TopicAdmin:
             return self._admin.list_topics(timeout=REACH_SECONDS)
         except KafkaException as error:
             self._admin.poll(0)  # what librdkafka met on the way says more than that it gave up
-            raise TopicsError(
+            raise UnreachableError(
                 f"Kafka at {self._where} doesn't answer: is it running (`orderflow status`), "
                 "and is ORDERFLOW_KAFKA_BOOTSTRAP right?"
             ) from (error if self._trouble is None else KafkaException(self._trouble))

@@ -1,1 +1,1 @@
-"""The engine on Kafka: Faust as its control plane, librdkafka as its data plane."""
+"""The engine on Kafka: Faust decides who owns what, librdkafka moves the records, one thread a service decides."""

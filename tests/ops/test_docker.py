@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile, held together with the code. No test needs a Docker engine."""
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -12,11 +13,16 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from examples.python.patience import patience
 from ops.settings import Settings, variable
 from ops.stack import Addresses, kafka, postgres, registry
 from ops.stack.artifacts import KAFKA_VERSION, REGISTRY
 from ops.stack.kafka import Node, properties
 from ops.stack.ports import choose
+from ops.worker.health import Health
+from ops.worker.http import served
+from ops.worker.process import END_SECONDS
+from tests.ops.worker.fakes import FakeEngine, surroundings
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -184,9 +190,42 @@ def test_the_build_gets_what_it_needs_and_nothing_that_it_does_not() -> None:
     assert all((ROOT / name).exists() for name in needed)
 
 
-def test_the_container_of_the_contract_runs_commands_that_exist() -> None:
-    script = SERVICES["contract"]["entrypoint"][-1]
-    for command in script.split(" && "):
-        program, *arguments = command.split()
+def test_the_containers_run_commands_that_exist() -> None:
+    commands = [
+        *(each.split() for each in SERVICES["contract"]["entrypoint"][-1].split(" && ")),
+        ["orderflow", *SERVICES["worker"]["command"]],
+    ]
+    for command in commands:
+        program, *arguments = command
         done = subprocess.run([BIN / program, *arguments, "--help"], capture_output=True, check=False, timeout=30)
         assert done.returncode == 0, command
+
+
+def test_a_worker_starts_after_the_contract_is_in_place_and_with_its_environment() -> None:
+    worker = SERVICES["worker"]
+    assert worker["depends_on"] == {"contract": {"condition": "service_completed_successfully"}}
+    assert set(worker["profiles"]) <= set(SERVICES["contract"]["profiles"])
+    assert SERVICES["contract"]["environment"].items() <= worker["environment"].items()
+    assert set(worker["environment"]) <= {variable(field) for field in Settings.model_fields}
+
+
+def test_a_worker_is_given_longer_than_its_drain_takes() -> None:
+    assert float(SERVICES["worker"]["stop_grace_period"].removesuffix("s")) > Settings().drain_seconds + END_SECONDS
+
+
+def test_the_workers_health_check_tells_one_that_is_ready_from_one_that_is_not() -> None:
+    [kind, python, option, program] = SERVICES["worker"]["healthcheck"]["test"]
+    assert (kind, python, option) == ("CMD", "python", "-c")
+    port = str(SERVICES["worker"]["environment"]["ORDERFLOW_HTTP_PORT"])
+
+    async def healthy(health: Health) -> bool:
+        async with served(health, "127.0.0.1", 0) as url:
+            here = program.replace(f"http://127.0.0.1:{port}", url)
+            assert url in here
+            probe = await asyncio.create_subprocess_exec(sys.executable, "-c", here, stderr=asyncio.subprocess.DEVNULL)
+            return await asyncio.wait_for(probe.wait(), 30) == 0
+
+    ready = Health()
+    ready.engines = {"patience": FakeEngine(patience, surroundings())}
+    assert asyncio.run(healthy(ready))
+    assert not asyncio.run(healthy(Health()))
