@@ -33,6 +33,11 @@ class Fold:
         unpaid = {key: tuple(each for each in owed if each.round > self.paid) for key, owed in self._owed.items()}
         return {key: owed for key, owed in unpaid.items() if owed}
 
+    @property
+    def owes(self) -> bool:
+        """Whether there may be something that is not published."""
+        return bool(self._owed)
+
     def marker(self, marker: Marker) -> None:
         if marker.epoch < self.epoch:
             return

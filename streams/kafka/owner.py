@@ -1,0 +1,251 @@
+"""An active partition: its rounds on their way through the changelog to their topics.
+
+    read -> decided -> changelog acknowledged, lease held -> outputs acknowledged -> in the store, inputs committed
+
+Any number of rounds follow each other through these stages. The producer keeps order per partition and leaves no gap
+(it gives up as a whole instead), so of a batch the last acknowledgement stands for all.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Message as Fetched
+
+from schemas.errors import OrderflowError
+from streams.changelog import MARKER_KEY, Marker, Output, Record, encode
+from streams.kafka.counters import Counters
+from streams.kafka.lease import Lease
+from streams.kafka.replica import Replica
+from streams.kafka.wire import LARGEST_RECORD, Wire
+from streams.partition import Partition, Round
+from streams.service import Service
+from streams.state import StateCodec
+from streams.step import Arrival
+
+S = TypeVar("S")
+
+#: More of them on their way would not be faster, and all would be repeated after a crash.
+MOST_ROUNDS = 16
+#: A marker that says what is paid is written when so long nothing else said it.
+MARK_SECONDS = 0.05
+
+
+class OwnerError(OrderflowError):
+    """The partition can't go on as it is."""
+
+
+@dataclass(slots=True)
+class _Underway:
+    """A round that is not paid yet."""
+
+    round: Round
+    began: float
+    #: Key -> its encoded entry, empty where it is forgotten: what the store will keep.
+    entries: dict[str, bytes] = field(default_factory=dict)
+    #: Batches that are not acknowledged yet: of the changelog, then of outputs.
+    awaited: int = 0
+    durable: bool = False
+    #: The changelog offset after its records.
+    offset: int = 0
+
+
+class Owner(Generic[S]):
+    """One life of a partition, from its claim to its revocation."""
+
+    def __init__(
+        self,
+        service: Service[S, Any],
+        codec: StateCodec[S],
+        replica: Replica[S],
+        wire: Wire,
+        producer: Producer,
+        changelog: str,
+        claim: Marker,
+        claimed_at: int,
+        lease: Lease,
+        counters: Counters,
+    ) -> None:
+        """`claimed_at`: the changelog offset of our claim."""
+        self.number = replica.partition
+        self.wire = wire
+        self.partition = Partition(service, wire, replica.entry, replica.fold.last_round)
+        #: Positions of paid rounds, by input topic.
+        self.done: dict[str, int] = {}
+        #: Effects to be asked for, and ids to be given up, since the plane looked last.
+        self.asked: dict[str, tuple[str, Any]] = {}
+        self.given_up: list[str] = []
+        self.stranger = False
+        self._codec = codec
+        self._replica = replica
+        self._producer = producer
+        self._changelog = changelog
+        self._claim = claim
+        self._next_offset = claimed_at + 1
+        self._lease = lease
+        self._counters = counters
+        self._paid = self._marked = claim.paid
+        self._paid_at = 0.0
+        self._underway: deque[_Underway] = deque()
+        self._failed: KafkaError | None = None
+        self._fenced = False
+        for key, due, entry in replica.waiting():
+            self.partition.wakes.set(key, due)
+            if entry is not None:
+                self.asked |= {effect_id: (key, effect) for effect_id, effect in entry.pending.items()}
+        fold = replica.fold
+        self._begin(self.partition.resume(fold.owed, fold.foreign))
+        counters.fences += len(fold.foreign)
+        fold.foreign.clear()
+
+    @property
+    def room(self) -> bool:
+        return len(self._underway) < MOST_ROUNDS
+
+    @property
+    def idle(self) -> bool:
+        """Nothing on its way."""
+        return not self._underway
+
+    def take(self, arrivals: Iterable[Arrival], moved: list[Output], positions: Mapping[str, int], now: int) -> None:
+        """Decide a round and send it off."""
+        started = time.perf_counter()
+        round_ = self.partition.decide(arrivals, positions, now)
+        # `arrivals` is lazy: only now is it known what lies on the wrong partition.
+        round_.outputs += moved
+        counters = self._counters
+        counters.decide_seconds.observe(time.perf_counter() - started)
+        counters.decided += round_.decided
+        counters.repeats += round_.repeats
+        self._begin(round_)
+
+    def advance(self) -> None:
+        """Move every round on as far as it may go now. Raises OwnerError where one can't go on at all."""
+        if self._failed is not None:
+            raise OwnerError(f"{self._changelog}[{self.number}]: a record was refused: {self._failed.str()}")
+        for underway in self._underway:
+            if not underway.durable:
+                if underway.awaited:
+                    break
+                # Our changelog records are there. If the lease still holds, nobody else can have claimed the
+                # partition before them: the decision stands, and whoever comes next will know of it.
+                if not self._lease.holds():
+                    self._counters.fences += not self._fenced
+                    self._fenced = True
+                    break
+                self._fenced = False
+                self._publish(underway)
+        while self._underway and self._underway[0].durable and not self._underway[0].awaited:
+            self._settle(self._underway.popleft())
+
+    def mark(self, now: float, *, at_once: bool = False) -> None:
+        """Say what is paid, where nothing else has said it for a while."""
+        if self._marked < self._paid and (at_once or now - self._paid_at >= MARK_SECONDS) and not self._underway:
+            if self.partition.has_graves:
+                self._begin(self.partition.decide((), {}, 0))
+            marker = Marker(self._claim.epoch, self._paid, self.partition.last_round, self._claim.topics)
+            self._write([{"key": MARKER_KEY, "value": encode(marker)}], None)
+            self._marked = self._paid
+
+    def _begin(self, round_: Round) -> None:
+        underway = _Underway(round_, time.perf_counter())
+        self._underway.append(underway)
+        records: list[dict[str, Any]] = []
+        for key, commit in round_.commits.items():
+            raw = b"" if commit.entry is None else self._codec.encode(key, commit.entry)
+            value = encode(Record(self._claim.epoch, round_.number, self._paid, raw, commit.owed))
+            if len(value) > LARGEST_RECORD:
+                raise OwnerError(
+                    f"{self._changelog}[{self.number}]: the state of {key} with what it owes takes {len(value)} bytes, "
+                    "more than a record may: let its service keep less under one key"
+                )
+            underway.entries[key] = raw
+            records.append({"key": key.encode(), "value": value})
+        records += ({"key": key.encode(), "value": None} for key in round_.graves)
+        self._counters.changelog_records += len(records)
+        if records:
+            if round_.commits:
+                self._marked = self._paid
+            self._write(records, underway)
+
+    def _write(self, records: list[dict[str, Any]], underway: _Underway | None) -> None:
+        """To the changelog, where nobody else writes: the offsets tell if somebody did."""
+        count = len(records)
+
+        def acknowledged(error: KafkaError | None, record: Fetched) -> None:
+            if error is not None:
+                self._failed = error
+                return
+            offset = record.offset() or 0
+            if offset != self._next_offset + count - 1:
+                self.stranger = True
+            self._next_offset = offset + 1
+            if underway is not None:
+                underway.offset = offset + 1
+                underway.awaited -= 1
+
+        if underway is not None:
+            underway.awaited += 1
+        self._send(self._changelog, self.number, records, acknowledged)
+
+    def _publish(self, underway: _Underway) -> None:
+        now = time.perf_counter()
+        self._counters.changelog_seconds.observe(now - underway.began)
+        underway.began = now
+        underway.durable = True
+        round_ = underway.round
+        self.partition.durable(round_)
+        self.asked |= round_.asked
+        self.given_up += round_.given_up
+
+        def acknowledged(error: KafkaError | None, _record: Fetched) -> None:
+            if error is not None:
+                self._failed = error
+                return
+            underway.awaited -= 1
+
+        batches: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for output in round_.outputs:
+            record: dict[str, Any] = {"key": output.key, "value": output.value}
+            if output.headers:
+                record["headers"] = list(output.headers)
+            batches.setdefault((output.topic, output.partition), []).append(record)
+        for (topic, partition), records in batches.items():
+            underway.awaited += 1
+            self._send(topic, partition, records, acknowledged)
+
+    def _send(
+        self, topic: str, partition: int, records: list[dict[str, Any]], acknowledged: Callable[..., None]
+    ) -> None:
+        records[-1]["callback"] = acknowledged
+        producer = self._producer
+        if any("headers" in record for record in records):  # a batch can't carry any
+            for record in records:
+                producer.produce(
+                    topic,
+                    record["value"],
+                    record["key"],
+                    partition,
+                    record.get("callback"),
+                    headers=record.get("headers"),
+                )
+        elif producer.produce_batch(topic, records, partition) != len(records):
+            errors = [record["_error"] for record in records if "_error" in record]
+            raise OwnerError(f"{topic}[{partition}] takes no more records: {errors[0]}")
+
+    def _settle(self, underway: _Underway) -> None:
+        now = time.perf_counter()
+        counters, round_ = self._counters, underway.round
+        counters.publish_seconds.observe(now - underway.began)
+        counters.sent += len(round_.outputs)
+        self._paid = round_.number
+        self._paid_at = time.monotonic()
+        entries = underway.entries
+        settled = [(key, entry, entries[key]) for key, entry in self.partition.paid(round_)]
+        if settled:
+            self._replica.settle(settled, underway.offset, round_.number)
+            counters.flush_seconds.observe(time.perf_counter() - now)
+        self.done |= round_.positions

@@ -1,0 +1,190 @@
+"""Records of Kafka to arrivals, and outputs to records of Kafka: for one partition of one service."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from confluent_kafka import Message as Fetched
+
+from schemas.message import Message
+from streams.changelog import Output
+from streams.cloudevents import headers_of, with_meta
+from streams.codec import Codec, Reason, Undecodable
+from streams.decision import Later
+from streams.errors import RegistryError
+from streams.kafka.counters import Counters
+from streams.kafka.topics import dead_letters_of, own_topic_of
+from streams.own import OwnCodec
+from streams.partitioner import partition_of
+from streams.service import Service
+from streams.step import Arrival, Parked, Refusal
+
+log = logging.getLogger(__name__)
+
+#: On a record that was found on a partition that is not its key's: where. It is moved once.
+FORWARDED = "orderflow-forwarded-from"
+#: On a dead letter, beside the headers of the record: what became of it, and where it came from.
+DEAD_LETTER = "orderflow-dead-letter-"
+#: librdkafka refuses a larger record, and so do brokers by default.
+LARGEST_RECORD = 1_000_000
+
+#: Keys come back: a saga has ten records or so, and the hash is done in Python.
+_partition_of = lru_cache(maxsize=65_536)(partition_of)
+
+
+class TooLargeError(ValueError):
+    """A decision whose output no broker would take."""
+
+
+class Raw(NamedTuple):
+    """A record as it lies on its topic, or waits in its key's state."""
+
+    topic: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class Codecs(NamedTuple):
+    """What a service reads and writes by. One for all of its partitions."""
+
+    service: Service[Any, Any]
+    environment: str
+    messages: Codec
+    own: OwnCodec
+    #: Topics whose records also carry CloudEvents headers.
+    cloudevents: frozenset[str] = frozenset()
+
+
+class Wire:
+    """The engine's way to and from Kafka."""
+
+    def __init__(
+        self, codecs: Codecs, partition: int, partitions: int, aliases: Mapping[str, str], counters: Counters
+    ) -> None:
+        """`aliases`: input topic -> what its offsets are noted under; another one once it was deleted and made anew."""
+        self._codecs = codecs
+        self._service = codecs.service
+        self._partition = partition
+        self._partitions = partitions
+        self._aliases = aliases
+        self._names = {alias: topic for topic, alias in aliases.items()}
+        self._counters = counters
+        self._own = own_topic_of(codecs.service.name, codecs.environment)
+        self._dead_letters = dead_letters_of(codecs.service.name, codecs.environment)
+        self._consumes = frozenset(codecs.service.consumes)
+
+    def arrivals(self, topic: str, records: Sequence[Fetched], moved: list[Output]) -> Iterator[Arrival]:
+        """Those that the service consumes; what lies on the wrong partition is put into `moved` instead."""
+        alias, counters = self._aliases[topic], self._counters
+        for record in records:
+            raw_key, value, offset = record.key(), record.value(), record.offset()
+            at = record.timestamp()[1]
+            try:
+                key = (raw_key or b"").decode()
+            except UnicodeDecodeError:
+                message: Any = Undecodable(Reason.INVALID, f"its key is not UTF-8: {raw_key!r}")
+                yield Arrival(alias, offset, repr(raw_key), at, message, record)
+                continue
+            message = self._read(topic, value)
+            if message is None:
+                counters.skipped += 1
+                continue
+            if not key:
+                message = Undecodable(Reason.INVALID, "it has no key, so it belongs to no state")
+            elif _partition_of(raw_key, self._partitions) != self._partition:
+                headers = tuple(record.headers() or ())
+                if all(name != FORWARDED for name, _ in headers):
+                    moved.append(self._forwarded(topic, record, headers))
+                    continue
+                message = Undecodable(Reason.INVALID, "it lies on a partition that is not its key's, and was moved once")
+            elif isinstance(message, Message) and message.meta is None:
+                message = with_meta(message, record.headers, topic, self._partition, offset)
+            yield Arrival(alias, offset, key, at, message, record)
+
+    def output(self, message: Message) -> Output:
+        topic, key = message.contract.topic, message.record_key
+        assert topic is not None  # noqa: S101 - a service's sends are checked when it is built
+        assert key is not None  # noqa: S101 - `absorb` lets nothing else through
+        raw_key, value = key.encode(), self._codecs.messages.encode(message)
+        if len(value) > LARGEST_RECORD:
+            raise TooLargeError(f"{type(message).__name__} of {key} takes {len(value)} bytes, more than a record may")
+        headers: tuple[tuple[str, bytes | None], ...] = ()
+        name = topic.name(self._codecs.environment)
+        if name in self._codecs.cloudevents:
+            headers = tuple(headers_of(message, f"/{self._service.name}", 0))
+        return Output(name, _partition_of(raw_key, topic.partitions), raw_key, value, headers)
+
+    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
+        self._counters.dead_letter(refusal.cause)
+        raw = _raw(arrival, self._names)
+        message = arrival.message
+        trace = message.meta.traceparent if isinstance(message, Message) and message.meta else None
+        said = {
+            "cause": refusal.cause,
+            "detail": refusal.detail,
+            "service": self._service.name,
+            "topic": raw.topic,
+            "partition": str(self._partition),
+            "offset": str(raw.offset),
+            "timestamp": str(arrival.at),
+            "attempts": str(refusal.attempts),
+            "trace": trace,
+        }
+        headers = tuple((DEAD_LETTER + name, text.encode()) for name, text in said.items() if text is not None)
+        log.warning(
+            "%s[%s]@%s of key %s is a dead letter: %s",
+            *(raw.topic, self._partition, raw.offset, arrival.key, refusal.cause),
+        )
+        return Output(self._dead_letters, self._partition, raw.key, raw.value, raw.headers + headers)
+
+    def parked(self, arrival: Arrival) -> Parked:
+        self._counters.parked += 1
+        raw = _raw(arrival, self._names)
+        read = not isinstance(arrival.message, Later)
+        return Parked(arrival.topic, arrival.offset, arrival.at, raw.value, raw.headers, read)
+
+    def revived(self, key: str, parked: Parked) -> Arrival:
+        topic = self._names.get(parked.topic, parked.topic)
+        raw = Raw(topic, parked.offset, key.encode(), parked.value, parked.headers)
+        message = self._read(topic, parked.value)
+        if isinstance(message, Message) and message.meta is None:
+            message = with_meta(message, lambda: parked.headers, topic, self._partition, parked.offset)
+        elif message is None:
+            message = Undecodable(Reason.FOREIGN_SCHEMA, f"{self._service.name} does not consume it any more")
+        return Arrival(parked.topic, parked.offset, key, parked.at, message, raw)
+
+    def _read(self, topic: str, value: bytes | None) -> Any:
+        """What the record says; None if it is of a type that the service doesn't consume."""
+        if topic == self._own:
+            return self._codecs.own.decode(value)
+        try:
+            kind = self._codecs.messages.type_of(value)
+            if not isinstance(kind, Undecodable):
+                return self._codecs.messages.decode(value) if kind in self._consumes else None
+        except RegistryError as error:
+            return Later(str(error))
+        # On a compacted topic a tombstone says that a key is gone, which is no message to anybody.
+        return None if kind.reason is Reason.NO_VALUE else kind
+
+    def _forwarded(self, topic: str, record: Fetched, headers: tuple[tuple[str, bytes | None], ...]) -> Output:
+        raw_key = record.key() or b""
+        right = _partition_of(raw_key, self._partitions)
+        self._counters.forwarded[topic] += 1
+        log.warning(
+            "%s[%s]@%s: key %r belongs to partition %s, and is moved there; its producer doesn't use the partitioner "
+            "murmur2 (docs/producing.md)",
+            *(topic, self._partition, record.offset(), raw_key, right),
+        )
+        mark = (FORWARDED, f"{self._partition}@{record.offset()}".encode())
+        return Output(topic, right, raw_key, record.value(), (*headers, mark))
+
+
+def _raw(arrival: Arrival, names: Mapping[str, str]) -> Raw:
+    record = arrival.raw
+    if isinstance(record, Raw):
+        return record
+    topic = names.get(arrival.topic, arrival.topic)
+    return Raw(topic, arrival.offset, record.key(), record.value(), tuple(record.headers() or ()))
