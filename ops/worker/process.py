@@ -73,6 +73,9 @@ async def _hosted(worker: Callable[..., Awaitable[None]], drain_seconds: float) 
         await worker(stop=stop, started=_settle, ends=ends)
     finally:
         ends()
+        # The loop is about to close, and nothing is left to drain.
+        signal.signal(signal.SIGTERM, at_once)
+        signal.signal(signal.SIGINT, at_once)
 
 
 def _cut_short() -> None:
