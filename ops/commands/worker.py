@@ -17,7 +17,7 @@ def worker(
     ] = False,
     metrics_page: Annotated[bool, typer.Option("--metrics-page", help="The page docs/metrics.md instead.")] = False,
     # How the tests of all that surrounds an engine put one of theirs in its place.
-    engine: Annotated[str, typer.Option(hidden=True)] = "ops.worker.surroundings:kafka_engine",
+    engine: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run services until told to stop. Start as many workers as there are partitions: they share the work.
 
@@ -41,7 +41,7 @@ def worker(
     from ops.worker.checks import Checks  # noqa: PLC0415
     from ops.worker.run import WAIT_SECONDS  # noqa: PLC0415
     from ops.worker.services import attribute, chosen, offered  # noqa: PLC0415
-    from ops.worker.surroundings import Surroundings  # noqa: PLC0415
+    from ops.worker.surroundings import Surroundings, kafka_engine  # noqa: PLC0415
 
     if metrics_page:
         typer.echo(metrics.table(), nl=False)
@@ -59,7 +59,7 @@ def worker(
         process.host(
             wanted,
             surroundings,
-            attribute(engine),
+            attribute(engine) if engine else kafka_engine,
             check=Checks(wanted, surroundings),
             wait_seconds=WAIT_SECONDS if wait else 0,
         )

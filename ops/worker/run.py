@@ -1,7 +1,6 @@
 """A worker's life: checks, start, work, drain. Everything that ends it comes through here."""
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -54,12 +53,13 @@ async def run(
     check: Callable[[], None],
     wait_seconds: float,
     stop: asyncio.Event,
+    started: Callable[[], None],
     ends: Callable[[], None],
 ) -> None:
     """Return after a drain that `stop` asked for; raise for everything else that ends a worker.
 
-    `check` blocks, so it runs in a thread; while it finds nobody it is repeated for `wait_seconds`. `ends` hears that
-    the end has begun, before anything is waited for.
+    `check` blocks, so it runs in a thread; while it finds nobody it is repeated for `wait_seconds`. `started` hears
+    that every engine is under way; `ends` that the end has begun, before anything is waited for.
     """
     settings, health = surroundings.settings, Health()
     async with served(health, settings.http_host, settings.http_port) as url:
@@ -69,7 +69,9 @@ async def run(
             return
         health.engines = {service.name: factory(service, surroundings) for service in services}
         try:
-            await _work(health.engines, stop)
+            if await _start(health.engines, stop):
+                started()
+                await _watch(health.engines, stop)
         finally:
             health.draining = True
             ends()
@@ -91,23 +93,37 @@ async def _checked(check: Callable[[], None], wait_seconds: float) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _work(engines: Mapping[str, Engine], stop: asyncio.Event) -> None:
-    starting = [asyncio.ensure_future(engine.start()) for engine in engines.values()]
+async def _start(engines: Mapping[str, Engine], stop: asyncio.Event) -> bool:
+    """Start all at once; False where the process was told to stop meanwhile."""
+    starting = [asyncio.ensure_future(_started(name, engine)) for name, engine in engines.items()]
     try:
-        if not await _unless(stop, asyncio.gather(*starting)):
-            return
+        return await _unless(stop, asyncio.gather(*starting))
     finally:
         for each in starting:  # one that failed to start leaves the others under way
             each.cancel()
-    _settle()
+
+
+async def _started(name: str, engine: Engine) -> None:
+    try:
+        await engine.start()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it, in one line
+        raise _failed(name, error) from error.__cause__
+
+
+async def _watch(engines: Mapping[str, Engine], stop: asyncio.Event) -> None:
     log.info("started")
     while not stop.is_set():
         for name, engine in engines.items():
             if (failure := engine.failure) is not None:
-                log.error("a service can't go on", service=name, failure=str(failure))
-                raise ServiceFailedError(name, failure) from failure.__cause__
+                raise _failed(name, failure) from failure.__cause__
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+
+def _failed(name: str, failure: BaseException) -> ServiceFailedError:
+    # The command's last line says what; only the log says where.
+    log.error("a service can't go on", service=name, exc_info=failure)
+    return ServiceFailedError(name, failure)
 
 
 async def _drain(engines: Mapping[str, Engine], seconds: float) -> list[str]:
@@ -137,14 +153,3 @@ async def _unless(stop: asyncio.Event, work: Awaitable[Any]) -> bool:
     finally:
         working.cancel()
         told.cancel()
-
-
-def _settle() -> None:
-    """What is there after the start stays: modules, schemas, declarations. Collections need not walk it again.
-
-    And rarer: decisions make many short-lived objects and hardly any cycles, while a collection of the oldest
-    generation walks every entry that is kept in memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)

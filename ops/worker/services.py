@@ -19,13 +19,13 @@ class NoServiceError(OrderflowError):
 
 
 def attribute(place: str) -> Any:
-    """What `module:attribute` names, found from the current directory as `python -m` finds it."""
+    """What `module:attribute` names; a module that is not installed is looked for in the current directory."""
     module, _, name = place.partition(":")
     if not module or not name:
         raise NoServiceError(f"{place!r} names nothing: say module:attribute, such as shop.agents:orders")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
     try:
         return getattr(import_module(module), name)
     except ImportError as error:

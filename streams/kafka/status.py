@@ -57,10 +57,10 @@ class Engine(Protocol):
         """Why it can't go on: also a data thread that died, or that has not moved for too long."""
 
     async def start(self) -> None:
-        """Return once it is under way, which may be before the group has given it anything."""
+        """Return once it is under way, which may be before the group has given it anything. May be cancelled."""
 
     async def stop(self) -> None:
-        """Drain and leave the group, within a bound of its own."""
+        """Drain and leave the group, within a bound of its own; also where the start failed or was cut short."""
 
     def status(self) -> ServiceStatus:
-        """Cheap enough for every scrape: nothing is asked of a broker."""
+        """From the first moment on, and cheap enough for every scrape: nothing is asked of a broker."""

@@ -1,9 +1,13 @@
 """Engines that do as a test says, in this process or (by `--engine`) in a worker of its own."""
 
 import asyncio
+import gc
+import sys
 import time
 from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from examples.python.patience import patience
 from ops.settings import Settings
@@ -86,6 +90,16 @@ class HangsEngine(FakeEngine):
 
     async def stop(self) -> None:
         time.sleep(60)  # noqa: ASYNC251 - that is its fault
+
+
+class TellsEngine(FakeEngine):
+    """Of the interpreter that it was given."""
+
+    async def stop(self) -> None:
+        told = structlog.stdlib.get_logger("orderflow.fake")
+        told.info(
+            "interpreter", switch=sys.getswitchinterval(), frozen=gc.get_freeze_count(), collect=gc.get_threshold()
+        )
 
 
 class KeepsThreadEngine(FakeEngine):

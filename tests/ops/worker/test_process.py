@@ -1,5 +1,6 @@
 """`orderflow worker` as a process of its own, on a real broker, with an engine that does as it is told."""
 
+import gc
 import json
 import os
 import signal
@@ -103,6 +104,17 @@ def test_it_is_watched_over_http_where_its_first_line_says(start: Start) -> None
     url = worker.events["starting"]["http"]
     assert httpx.get(f"{url}/ready", timeout=5).json()["ready"]
     assert 'orderflow_decisions_total{service="kindness"} 0.0' in httpx.get(f"{url}/metrics", timeout=5).text
+
+
+@pytest.mark.usefixtures("fit")
+def test_threads_take_turns_quickly_and_collections_leave_alone_what_stays(start: Start) -> None:
+    worker = start("TellsEngine").until("started")
+    worker.tell(signal.SIGTERM)
+    assert worker.ended() == 0
+    told = worker.events["interpreter"]
+    assert told["switch"] < 0.005
+    assert told["frozen"] > 10_000
+    assert told["collect"][0] > gc.get_threshold()[0]
 
 
 @pytest.mark.usefixtures("fit")

@@ -30,6 +30,7 @@ class Life:
     wait_seconds: float = 0
     drain_seconds: float = SECONDS
     engines: list[FakeEngine] = field(default_factory=list)
+    started: int = 0
     ended: int = 0
     log: list[Any] = field(default_factory=list)
 
@@ -49,6 +50,7 @@ class Life:
                 check=self.check,
                 wait_seconds=self.wait_seconds,
                 stop=stop,
+                started=self._started,
                 ends=self._ends,
             )
         finally:
@@ -63,6 +65,9 @@ class Life:
         engine = self.factory(service, surroundings)
         self.engines.append(engine)
         return engine
+
+    def _started(self) -> None:
+        self.started += 1
 
     def _ends(self) -> None:
         assert not any(engine.stopped for engine in self.engines)
@@ -81,7 +86,7 @@ def test_told_to_stop_it_drains_every_service_and_returns() -> None:
     life = Life()
     life.live()
     assert life.events == ["starting", "started", "draining", "drained"]
-    assert (life.stopped, life.ended) == ([True, True], 1)
+    assert (life.stopped, life.started, life.ended) == ([True, True], 1, 1)
 
 
 def test_the_first_line_says_what_runs_and_where_to_ask() -> None:
@@ -96,14 +101,16 @@ def test_a_service_that_fails_ends_the_process_and_the_others_are_drained() -> N
     life = Life(DiesEngine)
     with pytest.raises(ServiceFailedError, match="patience can't go on: Kafka was away for 600 s"):
         life.live(until="never")
+    [told] = [each for each in life.log if each["event"] == "a service can't go on"]
+    assert (told["service"], told["exc_info"]) == ("patience", life.engines[0].failure)
     assert (life.stopped, life.ended) == ([True, True], 1)
 
 
 def test_one_that_does_not_start_ends_the_process_while_the_others_are_still_starting() -> None:
     life = Life(WontStartEngine)
-    with pytest.raises(RuntimeError, match="no group would have us"):
+    with pytest.raises(ServiceFailedError, match="patience can't go on: no group would have us"):
         life.live(until="never")
-    assert life.stopped == [True, True]
+    assert (life.stopped, life.started) == ([True, True], 0)
 
 
 def test_told_to_stop_while_it_starts_it_starts_no_further() -> None:

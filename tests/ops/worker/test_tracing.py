@@ -115,6 +115,16 @@ def test_a_strangers_message_without_a_trace_begins_one_the_same_again(
     assert set(parents) == {None}
 
 
+def test_how_many_of_the_traces_that_begin_here_are_followed_is_the_sdks_setting(
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+    spans = Spans("sit", SimpleSpanProcessor(exporter))
+    assert decided(spans, "checkout", None).endswith("-00")
+    decided(spans, "checkout", SAMPLED)
+    assert len(exporter.get_finished_spans()) == 1
+
+
 def test_nobody_follows_unless_told_where_to() -> None:
     with tracer(Settings()) as found:
         assert found is None
