@@ -6,15 +6,15 @@ and nowhere else; a crash drops it.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from schemas.errors import OrderflowError
 from schemas.message import Message
 from streams.decision import Performed, Wake
+from streams.effects import Perform, UnavailableError
 from streams.memory.log import Log, Logged
 from streams.service import Service
 from streams.step import Arrival, Entry, Refusal, absorb
@@ -59,14 +59,6 @@ class Committed(NamedTuple):
     key: str
     entry: Entry[Any] | None
     owed: tuple[Message | DeadLetter, ...]
-
-
-class UnavailableError(OrderflowError):
-    """What a performer raises when the outside can't be reached: the effect is tried again, later and later."""
-
-
-#: Performs an effect under its id: the outcome, or UnavailableError.
-Perform = Callable[[Any, str], Any]
 
 
 class _Due(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Any
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import PARTITIONS, Topic
+from streams.effects import Perform
 from streams.memory.log import Log
-from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Perform, Task
+from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
 from streams.service import Service, ServiceError
 
 #: Decides, at each boundary of each task, whether the process dies there.

@@ -10,7 +10,8 @@ from schemas import topics
 from schemas.message import Meta
 from schemas.payments import AuthorizePayment, PaymentFailed, PaymentFailureReason, PaymentVoided, VoidPayment
 from streams.decision import Decision, Performed
-from streams.memory.task import Boundary, UnavailableError
+from streams.effects import UnavailableError
+from streams.memory.task import Boundary
 from streams.memory.twin import Crash, Twin, by_chance, never
 from streams.service import Service, ServiceError
 from tests.contract.test_twin import START, Once, id_of
