@@ -100,6 +100,17 @@ def test_who_fell_due_first_goes_first_so_that_one_that_always_fails_holds_up_no
     assert ids(outside.start(100_000)) == ["charge-1"]
 
 
+def test_those_who_stay_keep_their_order_when_most_are_given_up() -> None:
+    outside, policy = asked(100, at_once=100, breaker_failures=1_000), Policy()
+    for call in outside.start(0):
+        outside.failed(call, 0, AWAY)
+    for number in range(80):
+        outside.give_up(f"charge-{number}")
+    pauses = [policy.pause(call.effect_id, 1) for call in outside.start(100_000)]
+    assert len(pauses) == 20
+    assert pauses == sorted(pauses)
+
+
 @given(effect_id=st.text(), attempt=st.integers(1, 100_000), first=st.integers(1, 1_000), most=st.integers(1, 100_000))
 def test_a_pause_is_never_longer_than_the_doubling_allows(effect_id: str, attempt: int, first: int, most: int) -> None:
     policy = Policy(first_pause=first, longest_pause=most)
@@ -111,7 +122,7 @@ def test_pauses_are_spread_over_all_that_is_allowed_but_the_same_for_the_same_at
     assert pauses == [Policy().pause(f"charge-{number}", 4) for number in range(1_000)]
     for quarter in range(4):
         assert 200 < sum(quarter * 200 <= pause < (quarter + 1) * 200 for pause in pauses) < 300
-    assert Policy().pause("charge-0", 5) != Policy().pause("charge-0", 4) * 2
+    assert {Policy(first_pause=1).pause(f"charge-{number}", 1) for number in range(100)} == {0, 1}
 
 
 def test_a_call_past_its_deadline_frees_its_place_and_is_made_again_under_the_same_id() -> None:
@@ -234,6 +245,17 @@ def test_what_was_in_flight_when_the_circuit_opened_holds_it_open_no_longer_but_
         outside.failed(failing, at, AWAY)
     assert outside.next_at() == 500
     outside.answered(fourth)
+    assert circuit(outside) is Circuit.CLOSED
+
+
+def test_a_trial_that_was_overtaken_by_an_answer_is_a_call_like_any_other() -> None:
+    outside = asked(4, at_once=3, breaker_failures=2, breaker_pause=500)
+    first, second, third = outside.start(0)
+    for failing in (first, second):
+        outside.failed(failing, 0, AWAY)
+    trial = only(outside, 500)
+    outside.answered(third)
+    outside.failed(trial, 500, AWAY)
     assert circuit(outside) is Circuit.CLOSED
 
 
