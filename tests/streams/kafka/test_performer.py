@@ -100,12 +100,23 @@ def test_as_many_calls_as_may_be_are_made_at_once(open_office: Callable[..., Off
     assert sorted(result.outcome for result in office.results(4)) == [0, 1, 2, 3]
 
 
-def test_threads_are_kept_for_the_next_call(open_office: Callable[..., Office]) -> None:
-    office = open_office(lambda _effect, _id: threading.get_ident())
+def test_a_thread_is_kept_for_the_next_call_which_may_come_as_soon_as_its_result_is_out() -> None:
+    came, submitted = Semaphore(0), Semaphore(0)
+
+    def done() -> None:
+        came.release()
+        assert submitted.acquire(timeout=PATIENCE)
+
+    performer = Performer({Charge: lambda _effect, _id: threading.get_ident()}, {}, done)
     threads = set()
-    for number in range(50):
-        office.submit(call(number))
-        threads |= {result.outcome for result in office.results(1)}
+    performer.submit(call(0))
+    for number in range(1, 20):
+        assert came.acquire(timeout=PATIENCE)
+        threads |= {result.outcome for result in performer.results()}
+        performer.submit(call(number))
+        submitted.release()
+    submitted.release()
+    assert performer.close(PATIENCE) == 0
     assert len(threads) == 1
 
 
