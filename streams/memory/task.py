@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from schemas.message import Message
 from streams.decision import Performed, Wake
-from streams.effects import Perform, UnavailableError
+from streams.effects import Call, Outside, Perform, Policy, UnavailableError
 from streams.memory.log import Log, Logged
 from streams.service import Service
 from streams.step import Arrival, Entry, Refusal, absorb
@@ -22,8 +22,6 @@ from streams.step import Arrival, Entry, Refusal, absorb
 #: Small rounds cross more boundaries; large ones hide reordering.
 LARGEST_ROUND = 64
 
-#: Millis between two tries of an effect whose performer is away: doubled each time, up to the longest.
-FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
 
@@ -61,23 +59,40 @@ class Committed(NamedTuple):
     owed: tuple[Message | DeadLetter, ...]
 
 
-class _Due(NamedTuple):
-    """Something to be done at a time: a key to be woken, or an effect to be performed."""
+class Later(NamedTuple):
+    """What a performer returns here to take its time: the outcome comes after so many millis."""
+
+    millis: int
+    outcome: Any
+
+
+class _Timer(NamedTuple):
+    """A key to be woken."""
 
     at: int
     key: str
-    #: Empty for a timer.
-    effect_id: str = ""
-    attempt: int = 0
+
+
+class _Landing(NamedTuple):
+    """An outcome on its way."""
+
+    at: int
+    #: Of two at the same time, the call that was made first lands first.
+    turn: int
+    call: Call
+    outcome: Any
 
 
 @dataclass(slots=True)
 class _Memory:
     """What dies with the process."""
 
+    positions: dict[str, int]
+    outside: Outside
     entries: dict[str, Entry[Any]] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
-    due: list[_Due] = field(default_factory=list)
+    timers: list[_Timer] = field(default_factory=list)
+    landings: list[_Landing] = field(default_factory=list)
+    calls: int = 0
     round: int = 0
 
 
@@ -85,11 +100,18 @@ class Task:
     """Changelog, paid marker, committed offsets and dead letters are durable; the rest is rebuilt from them."""
 
     def __init__(
-        self, service: Service[Any, Any], partition: int, log: Log, random: Random, perform: Mapping[type, Perform]
+        self,
+        service: Service[Any, Any],
+        partition: int,
+        log: Log,
+        random: Random,
+        perform: Mapping[type, Perform],
+        policies: Mapping[type, Policy],
     ) -> None:
         self.service = service
         self.partition = partition
         self._perform = perform
+        self._policies = policies
         self.dead_letters: list[DeadLetter] = []
         self._log = log
         self._random = random
@@ -103,7 +125,7 @@ class Task:
 
     def crash(self) -> None:
         """Lose the process; the next step recovers."""
-        self._memory = _Memory(positions=dict(self._committed))
+        self._memory = _Memory(dict(self._committed), Outside(self._policies))
         self._life = self._live()
         self._resting = False
 
@@ -121,10 +143,12 @@ class Task:
     @property
     def next_deadline(self) -> int | None:
         """The earliest that still stands; what was moved or answered is dropped on the way."""
-        due = self._memory.due
-        while due and not self._stands(due[0]):
-            heapq.heappop(due)
-        return due[0].at if due else None
+        memory = self._memory
+        while memory.timers and not self._stands(memory.timers[0]):
+            heapq.heappop(memory.timers)
+        firsts = [queue[0].at for queue in (memory.timers, memory.landings) if queue]
+        upcoming = memory.outside.next_at()
+        return min(firsts if upcoming is None else [*firsts, upcoming], default=None)
 
     @property
     def states(self) -> dict[str, Any]:
@@ -213,38 +237,52 @@ class Task:
     def _keep(self, key: str, entry: Entry[Any] | None) -> None:
         memory = self._memory
         before = memory.entries.pop(key, _NEW)
+        after = entry or _NEW
+        for effect_id in before.pending:
+            if effect_id not in after.pending:
+                memory.outside.give_up(effect_id)
+        for effect_id, effect in after.pending.items():
+            if effect_id not in before.pending:
+                memory.outside.ask(key, effect_id, effect, self._log.now)
         if entry is None:
             return
         memory.entries[key] = entry
         if entry.timer is not None:
-            heapq.heappush(memory.due, _Due(entry.timer, key))
-        for effect_id in entry.pending.keys() - before.pending.keys():
-            heapq.heappush(memory.due, _Due(self._log.now, key, effect_id))
+            heapq.heappush(memory.timers, _Timer(entry.timer, key))
 
-    def _stands(self, due: _Due) -> bool:
-        entry = self._memory.entries.get(due.key, _NEW)
-        return due.effect_id in entry.pending if due.effect_id else entry.timer == due.at
+    def _stands(self, timer: _Timer) -> bool:
+        return self._memory.entries.get(timer.key, _NEW).timer == timer.at
 
     def _is_due(self) -> bool:
         deadline = self.next_deadline
         return deadline is not None and deadline <= self._log.now
 
     def _do_what_is_due(self) -> None:
-        """In order of time. What comes of it travels through the service's own topic."""
+        """What comes of it travels through the service's own topic."""
+        memory, now = self._memory, self._log.now
         while self._is_due():
-            due = heapq.heappop(self._memory.due)
-            if not due.effect_id:
-                self._log.append(self._own, due.key, Wake(due.at))
+            if memory.timers and memory.timers[0].at <= now:
+                timer = heapq.heappop(memory.timers)
+                self._log.append(self._own, timer.key, Wake(timer.at))
                 continue
-            effect = self._memory.entries[due.key].pending[due.effect_id]
-            try:
-                outcome = self._perform[type(effect)](effect, due.effect_id)
-            except UnavailableError:
-                pause = min(FIRST_PAUSE * 2**due.attempt, LONGEST_PAUSE)
-                later = due._replace(at=self._log.now + pause, attempt=due.attempt + 1)
-                heapq.heappush(self._memory.due, later)
-            else:
-                self._log.append(self._own, due.key, Performed(due.effect_id, outcome))
+            # Before the next start: an outcome that comes on its call's deadline is in time.
+            while memory.landings and memory.landings[0].at <= now:
+                _, _, call, outcome = heapq.heappop(memory.landings)
+                if memory.outside.answered(call):
+                    self._log.append(self._own, call.key, Performed(call.effect_id, outcome))
+            for call in memory.outside.start(now):
+                self._call(call)
+
+    def _call(self, call: Call) -> None:
+        memory, now = self._memory, self._log.now
+        try:
+            outcome = self._perform[type(call.effect)](call.effect, call.effect_id)
+        except UnavailableError as error:
+            memory.outside.failed(call, now, error)
+            return
+        millis, outcome = outcome if isinstance(outcome, Later) else (0, outcome)
+        memory.calls += 1
+        heapq.heappush(memory.landings, _Landing(now + millis, memory.calls, call, outcome))
 
     def _publish(self, message: Message) -> None:
         topic = message.contract.topic
