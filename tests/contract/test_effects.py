@@ -127,6 +127,16 @@ def test_whatever_crashes_and_whoever_is_away_each_amount_is_charged_once(seed: 
     assert [payment.answers for payment in twin.states(payments).values()] == [1] * 20
 
 
+@given(seed=st.integers(0, 2**32))
+def test_where_all_goes_well_each_effect_is_called_once_whatever_else_its_key_hears(seed: int) -> None:
+    gateway = Gateway()
+    twin = started(gateway, range(0), seed=seed)
+    for amount in range(10, 50, 2):
+        twin.publish(AuthorizePayment(paymentId=id_of(1), cartId=id_of(1), amount=amount, currency="EUR"))
+    twin.run()
+    assert len(gateway.asked) == len(set(gateway.asked)) == 20
+
+
 def test_a_performer_that_is_away_is_asked_later_and_later() -> None:
     gateway = Gateway(away=3)
     twin = started(gateway, range(10, 11))
@@ -161,6 +171,7 @@ def test_a_call_past_its_deadline_is_made_again_under_the_same_id_and_the_first_
     twin.run()
     assert twin.states(payments) == {id_of(10): Payment(10, answers=1)}
     assert gateway.ledger == {gateway.asked[0]: 10}
+    assert twin.published == len(["command", "outcome"])
 
 
 def test_an_answer_that_comes_on_the_deadline_is_in_time() -> None:
