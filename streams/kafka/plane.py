@@ -8,7 +8,7 @@ What goes wrong on the way, or in the middle of a life, ends that life: the part
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from queue import Empty, SimpleQueue
@@ -206,7 +206,7 @@ class Plane:
                 self._obey()
                 self._turn()
             self._revoked()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, whoever hosts the service has to hear of it
+        except BaseException as error:
             log.exception("the data thread of %s ends", self._group.name)
             self._failure = error
         finally:
@@ -574,9 +574,7 @@ class Plane:
         """By name. Raises PlaneError if they are not as many partitions as they were."""
         names = [*self._group.inputs, self._group.changelog]
         ids = {}
-        for name, future in self._admin.describe_topics(
-            TopicCollection(names), request_timeout=ANSWER_SECONDS
-        ).items():
+        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=ANSWER_SECONDS).items():
             found = future.result(ANSWER_SECONDS)
             if len(found.partitions) != self._group.partitions:
                 raise PlaneError(

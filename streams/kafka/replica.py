@@ -44,7 +44,13 @@ class Replica(Generic[S]):
     """Reads the changelog from its checkpoint on; the owner goes on from there."""
 
     def __init__(
-        self, service: Service[S, Any], codec: StateCodec[S], store: Store, changelog: str, partition: int, topic_id: str
+        self,
+        service: Service[S, Any],
+        codec: StateCodec[S],
+        store: Store,
+        changelog: str,
+        partition: int,
+        topic_id: str,
     ) -> None:
         self.partition = partition
         self._codec = codec
@@ -150,4 +156,3 @@ class Replica(Generic[S]):
                 del decoded[oldest[1]]
         decoded[key] = entry
         return entry
-

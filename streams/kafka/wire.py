@@ -99,7 +99,9 @@ class Wire:
                 if all(name != FORWARDED for name, _ in headers):
                     moved.append(self._forwarded(topic, record, headers))
                     continue
-                message = Undecodable(Reason.INVALID, "it lies on a partition that is not its key's, and was moved once")
+                message = Undecodable(
+                    Reason.INVALID, "it lies on a partition that is not its key's, and was moved once"
+                )
             elif isinstance(message, Message) and message.meta is None:
                 message = with_meta(message, record.headers, topic, self._partition, offset)
             yield Arrival(alias, offset, key, at, message, record)

@@ -13,10 +13,10 @@ from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from schemas.errors import OrderflowError
 from schemas.message import Message
 from streams.changelog import Marker, Place
 from streams.decision import Performed, Wake
+from streams.effects import Call, Outside, Perform, Policy, UnavailableError
 from streams.fold import Fold
 from streams.memory.log import Log, Logged
 from streams.partition import Commit, Partition, Round
@@ -27,13 +27,8 @@ from streams.step import Arrival, Entry, Parked, Refusal
 LARGEST_ROUND = 64
 #: So many rounds of a partition are on their way at once.
 DEPTH = 4
-
-#: Millis between two tries of an effect whose performer is away: doubled each time, up to the longest.
-FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
-
-_NEW: Entry[Any] = Entry()
 
 
 class Boundary(StrEnum):
@@ -79,20 +74,21 @@ class Record(NamedTuple):
     commit: Commit
 
 
-class UnavailableError(OrderflowError):
-    """What a performer raises when the outside can't be reached: the effect is tried again, later and later."""
+class Slowly(NamedTuple):
+    """What a performer returns here to take its time: the outcome comes after so many millis."""
+
+    millis: int
+    outcome: Any
 
 
-#: Performs an effect under its id: the outcome, or UnavailableError.
-Perform = Callable[[Any, str], Any]
-
-
-class _Call(NamedTuple):
-    """An effect to be performed at a time."""
+class _Landing(NamedTuple):
+    """An outcome on its way."""
 
     at: int
-    effect_id: str
-    attempt: int = 0
+    #: Of two at the same time, the call that was made first lands first.
+    turn: int
+    call: Call
+    outcome: Any
 
 
 class _Underway(NamedTuple):
@@ -110,6 +106,7 @@ class _Life:
 
     positions: dict[str, int]
     partition: Partition[Any]
+    outside: Outside
     epoch: int = 0
     paid: int = 0
     marked: int = 0
@@ -118,20 +115,26 @@ class _Life:
     underway: deque[_Underway] = field(default_factory=deque)
     #: Positions of paid rounds.
     done: dict[str, int] = field(default_factory=dict)
-    calls: list[_Call] = field(default_factory=list)
-    #: Effects that wait for their outcome: id -> (key, effect).
-    asked: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    landings: list[_Landing] = field(default_factory=list)
+    calls: int = 0
 
 
 class Task:
     """Changelog, committed offsets and dead letters are durable; the rest is rebuilt from them."""
 
     def __init__(
-        self, service: Service[Any, Any], partition: int, log: Log, random: Random, perform: Mapping[type, Perform]
+        self,
+        service: Service[Any, Any],
+        partition: int,
+        log: Log,
+        random: Random,
+        perform: Mapping[type, Perform],
+        policies: Mapping[type, Policy],
     ) -> None:
         self.service = service
         self.number = partition
         self._perform = perform
+        self._policies = policies
         self.dead_letters: list[DeadLetter] = []
         self._log = log
         self._random = random
@@ -147,7 +150,7 @@ class Task:
         """Lose the process; the next step recovers."""
         entries: dict[str, Entry[Any]] = {}
         partition = Partition(self.service, self, entries.get, 0)
-        self._life = _Life(dict(self._committed), partition, entries=entries)
+        self._life = _Life(dict(self._committed), partition, Outside(self._policies), entries=entries)
         self._steps = self._live()
         self._resting = False
 
@@ -165,13 +168,10 @@ class Task:
     @property
     def next_deadline(self) -> int | None:
         """The earliest that still stands."""
-        calls = self._life.calls
-        while calls and calls[0].effect_id not in self._life.asked:
-            heapq.heappop(calls)
-        times = [calls[0].at] if calls else []
-        if (wake := self._life.partition.wakes.next_at) is not None:
-            times.append(wake)
-        return min(times, default=None)
+        life = self._life
+        landing = life.landings[0].at if life.landings else None
+        times = (life.partition.wakes.next_at, life.outside.next_at(), landing)
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def states(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class Task:
         for key, entry in life.entries.items():
             life.partition.wakes.set(key, entry.due)
             for effect_id, effect in entry.pending.items():
-                self._ask(effect_id, key, effect)
+                life.outside.ask(key, effect_id, effect, self._log.now)
         self._begin(life.partition.resume(fold.owed, fold.foreign))
 
     def _possible(self) -> list[Callable[[], Boundary]]:
@@ -263,9 +263,9 @@ class Task:
     def _durable(self, underway: _Underway) -> None:
         self._life.partition.durable(underway.round)
         for effect_id, (key, effect) in underway.round.asked.items():
-            self._ask(effect_id, key, effect)
+            self._life.outside.ask(key, effect_id, effect, self._log.now)
         for effect_id in underway.round.given_up:
-            self._life.asked.pop(effect_id, None)
+            self._life.outside.give_up(effect_id)
 
     def _publish(self) -> Boundary:
         output = self._life.underway[0].outputs.popleft()
@@ -315,28 +315,34 @@ class Task:
     def _unread(self, topic: str) -> int:
         return len(self._log.read(topic, self.number)) - self._life.positions.get(topic, 0)
 
-    def _ask(self, effect_id: str, key: str, effect: Any) -> None:
-        self._life.asked[effect_id] = (key, effect)
-        heapq.heappush(self._life.calls, _Call(self._log.now, effect_id))
-
     def _is_due(self) -> bool:
         deadline = self.next_deadline
         return deadline is not None and deadline <= self._log.now
 
     def _do_what_is_due(self) -> None:
-        """In order of time. What comes of it travels through the service's own topic."""
-        for key, deadline in self._life.partition.wakes.take(self._log.now):
+        """What comes of it travels through the service's own topic."""
+        life, now = self._life, self._log.now
+        for key, deadline in life.partition.wakes.take(now):
             self._log.append(self._own, key, Wake(deadline))
         while self._is_due():
-            call = heapq.heappop(self._life.calls)
-            key, effect = self._life.asked[call.effect_id]
-            try:
-                outcome = self._perform[type(effect)](effect, call.effect_id)
-            except UnavailableError:
-                pause = min(FIRST_PAUSE * 2**call.attempt, LONGEST_PAUSE)
-                heapq.heappush(self._life.calls, call._replace(at=self._log.now + pause, attempt=call.attempt + 1))
-            else:
-                self._log.append(self._own, key, Performed(call.effect_id, outcome))
+            # Before the next start: an outcome that comes on its call's deadline is in time.
+            while life.landings and life.landings[0].at <= now:
+                _, _, call, outcome = heapq.heappop(life.landings)
+                if life.outside.answered(call):
+                    self._log.append(self._own, call.key, Performed(call.effect_id, outcome))
+            for call in life.outside.start(now):
+                self._call(call)
+
+    def _call(self, call: Call) -> None:
+        life, now = self._life, self._log.now
+        try:
+            outcome = self._perform[type(call.effect)](call.effect, call.effect_id)
+        except UnavailableError as error:
+            life.outside.failed(call, now, error)
+            return
+        millis, outcome = outcome if isinstance(outcome, Slowly) else (0, outcome)
+        life.calls += 1
+        heapq.heappush(life.landings, _Landing(now + millis, life.calls, call, outcome))
 
     # The engine's `Wire`: in memory a message is its own record.
 

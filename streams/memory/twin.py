@@ -8,8 +8,9 @@ from typing import Any
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import PARTITIONS, Topic
+from streams.effects import Perform, Policy
 from streams.memory.log import Log
-from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Perform, Task
+from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
 from streams.service import Service, ServiceError
 
 #: Decides, at each boundary of each task, whether the process dies there.
@@ -17,6 +18,7 @@ Crash = Callable[[Task, Boundary], bool]
 
 
 _NOBODY: Mapping[type, Perform] = MappingProxyType({})
+_DEFAULTS: Mapping[type, Policy] = MappingProxyType({})
 
 
 class RestlessError(OrderflowError):
@@ -44,8 +46,9 @@ class Twin:
         partitions: int = PARTITIONS,
         crash: Crash = never,
         perform: Mapping[type, Perform] = _NOBODY,
+        policies: Mapping[type, Policy] = _DEFAULTS,
     ) -> None:
-        """`perform`: by type of effect, who performs it."""
+        """`perform`: by type of effect, who performs it; `policies`: how it is called, where not as by default."""
         services = tuple(services)
         for service in services:
             if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
@@ -54,7 +57,7 @@ class Twin:
         self._crash = crash
         self._log = Log(partitions)
         self._tasks = [
-            Task(service, partition, self._log, self._random, perform)
+            Task(service, partition, self._log, self._random, perform, policies)
             for service in services
             for partition in range(partitions)
         ]
