@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ops.stack import Addresses
 from ops.stack.ports import any_free
@@ -243,12 +244,51 @@ def test_who_is_cut_off_stops_writing_commits_nothing_late_and_comes_back(
             held.thaw()
             await until(lambda: one.lease.holds() and shared(one, two)())
             assert one.control.failure is None
-            one.plane.positions.clear()
             assert committed(stack.kafka, group, topic, 0) == (8, "right")
 
     run(test())
     refusals = [record for record in caplog.records if "offsets were not committed" in record.message]
     assert len(refusals) == 1, "said once, not at every attempt"
+
+
+class DrainingPlane(RecordingPlane):
+    """One whose drain brings another position."""
+
+    async def revoke(self) -> None:
+        await super().revoke()
+        self.positions |= dict.fromkeys(self.positions, Position(5, "late"))
+
+
+def test_who_was_put_out_of_an_empty_group_commits_nothing_as_a_stranger(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        group = make_group()
+        topic = min(group.inputs)
+        member = Member(stack.kafka, group, DrainingPlane())
+        async with wire(monkeypatch) as held, AsyncExitStack() as exits:
+            with by(held):
+                await exits.enter_async_context(joined(member))
+            await until(shared(member))
+            member.plane.positions[topic, 0] = Position(4, "right")
+            await asyncio.to_thread(wait_committed, stack.kafka, group, topic, 0, (4, "right"))
+            held.freeze()
+            await until(lambda: not member.lease.holds())
+            # The lease ran out before the session did at the broker.
+            admin = AdminClient({"bootstrap.servers": stack.kafka})
+            await asyncio.to_thread(wait_empty, admin, group)
+            held.thaw()
+            await until(lambda: member.plane.assignments > 1)
+            assert committed(stack.kafka, group, topic, 0) == (4, "right")
+
+    run(test())
+
+
+def wait_empty(admin: AdminClient, group: Group) -> None:
+    deadline = time.monotonic() + SECONDS
+    while admin.describe_consumer_groups([group.name])[group.name].result(SECONDS).members:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_broker_that_was_away_finds_its_members_again(
