@@ -78,7 +78,10 @@ class Control:
         self._app: _App | None = None
 
     async def start(self) -> None:
-        """Reach the broker, look at the topics, ask to join. The data plane hears of its assignment later."""
+        """Reach the broker, look at the topics, ask to join. The data plane hears of its assignment later.
+
+        Whether it succeeds or not, `stop` has to follow.
+        """
         quieten()
         self._app = _App(self._group, self._client, self._plane, self._lease)
         await self._app.start()
@@ -97,18 +100,20 @@ class Control:
 
 async def run_all(controls: Collection[Control], stop: asyncio.Event) -> None:
     """Start all, wait for `stop` or for the first failure, stop all. Raises that failure."""
+    failures: list[BaseException] = []
     try:
-        # All to their end: what is still starting can't be stopped.
+        # Each to its end: what is still starting can't be stopped.
         starts = await asyncio.gather(*(control.start() for control in controls), return_exceptions=True)
-        failures = [start for start in starts if start is not None]
+        failures += filter(None, starts)
         while not failures and not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PULSE_SECONDS)
-            failures = [control.failure for control in controls if control.failure is not None]
-        if failures:
-            raise failures[0]
+            failures += filter(None, [control.failure for control in controls])
     finally:
-        await asyncio.gather(*(control.stop() for control in controls))
+        stops = await asyncio.gather(*(control.stop() for control in controls), return_exceptions=True)
+        failures += filter(None, stops)
+    if failures:
+        raise failures[0]
 
 
 class _Boot(BootStrategy):
@@ -219,6 +224,8 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
         self._coordinator: Coordinator | None = None
         self._assignment: Assignment | None = None
         self._committed: dict[tuple[str, int], Position] = {}
+        #: The coordinator and `on_stop` may both let go.
+        self._letting_go = asyncio.Lock()
         self._committing = asyncio.Lock()
         self._commit_fails = False
         self._unheard = False
@@ -230,7 +237,7 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
         app = self._app
         self._client = AIOKafkaClient(
             client_id=app.group.name,
-            bootstrap_servers=driver.server_list(app.conf.broker_consumer, driver.Transport.default_port),
+            bootstrap_servers=app.where,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
             retry_backoff_ms=int(BACKOFF_SECONDS * 1000),
             **driver.credentials_to_aiokafka_auth(app.conf.broker_credentials, app.conf.ssl_context),
@@ -285,24 +292,27 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
         await self._tell_assigned(ensure_TPset(assigned), self._coordinator.generation)
 
     def take(self, assignment: Assignment) -> None:
-        """Hand an assignment to the data plane."""
+        """Hand an assignment to the data plane, unless we are leaving already."""
+        if self.should_stop:
+            return
         self._committed.clear()
         self._assignment = assignment
         self._app.plane.assign(assignment)
 
     async def _let_go(self) -> None:
         """Drain, commit, and only then give up the lease: whatever happens, nothing may be written afterwards."""
-        if self._assignment is None or self._coordinator is None:
-            return
-        try:
-            async with asyncio.timeout(REVOKE_SECONDS):
-                await self._app.plane.revoke()
-            await self._commit()
-        except Exception as error:  # noqa: BLE001 - the group moves on all the same, so all of them end the worker
-            self._fail("its data plane did not let go of its partitions", error)
-        finally:
-            self._assignment = None
-            self._coordinator.forfeit()
+        async with self._letting_go:
+            if self._assignment is None or self._coordinator is None:
+                return
+            try:
+                async with asyncio.timeout(REVOKE_SECONDS):
+                    await self._app.plane.revoke()
+                await self._commit()
+            except Exception as error:  # noqa: BLE001 - the group moves on all the same, so any of them ends the worker
+                self._fail("its data plane did not let go of its partitions", error)
+            finally:
+                self._assignment = None
+                self._coordinator.forfeit()
 
     async def _reach(self) -> None:
         """Find a broker; aiokafka asks each once."""
@@ -356,9 +366,10 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
         silence = self._app.lease.now() - coordinator.member_at
         if silence > group.give_up_seconds:
             self._fail(f"no member of its group for {silence:.0f} s", None)
-        if self._unheard != (silence > group.session_seconds):
-            self._unheard = not self._unheard
-            if self._unheard:
+        unheard = silence > group.session_seconds and self._app.failure is None
+        if self._unheard != unheard:
+            self._unheard = unheard
+            if unheard:
                 log.warning(
                     "%s: no word from its group at %s for %.0f s; it rests, and gives up after %.0f s",
                     *(group.name, self._app.where, silence, group.give_up_seconds),
@@ -392,7 +403,12 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
             try:
                 async with asyncio.timeout(COMMIT_SECONDS):
                     await coordinator.commit(
-                        {TopicPartition(*place): OffsetAndMetadata(*position) for place, position in moved.items()}
+                        {
+                            # librdkafka gives metadata back without their end, and its Python client reads on to the
+                            # next zero byte, wherever that is.
+                            TopicPartition(*place): OffsetAndMetadata(offset, f"{metadata}\0")
+                            for place, (offset, metadata) in moved.items()
+                        }
                     )
             except (KafkaError, TimeoutError) as error:
                 if not self._commit_fails:

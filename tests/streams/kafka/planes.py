@@ -45,6 +45,7 @@ class RecordingPlane:
         self.ledger.take(self.name, assignment.active)
         self.assignment = assignment
         self.assignments += 1
+        self.positions.clear()
 
     async def revoke(self) -> None:
         await asyncio.sleep(self.drain_seconds)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from faust.auth import SASLCredentials, SSLCredentials
+from pydantic import SecretStr
 
 from ops.settings import Settings
 from streams.kafka.security import SecurityError, credentials
@@ -34,13 +35,13 @@ def test_every_security_setting_of_ours_is_known(tmp_path: Path) -> None:
         kafka_security_protocol="SASL_SSL",
         kafka_sasl_mechanism="PLAIN",
         kafka_sasl_username="us",
-        kafka_sasl_password="secret",
+        kafka_sasl_password=SecretStr("secret"),
         kafka_ssl_ca=tmp_path / "ca.pem",
         kafka_ssl_certificate=tmp_path / "us.pem",
         kafka_ssl_key=tmp_path / "us.key",
-        kafka_ssl_key_password="secret",
+        kafka_ssl_key_password=SecretStr("secret"),
     )
-    with pytest.raises(SecurityError, match="ca.pem") as refused:  # the file, not one of the settings
+    with pytest.raises(SecurityError, match=r"ca\.pem") as refused:  # the file, not one of the settings
         credentials(settings.kafka_client("localhost:9092"))
     assert "secret" not in str(refused.value)
 
