@@ -12,17 +12,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from streams.changelog import Owed
 from streams.service import Service
 from streams.step import Arrival, Entry, Refusal, Wire, absorb
 
 S = TypeVar("S")
-
-
-class Owed(NamedTuple):
-    """An output and the round that decided it."""
-
-    round: int
-    output: Any
 
 
 class Commit(NamedTuple):

@@ -10,20 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, Producer
-from confluent_kafka import Message as Fetched
 
 from schemas.errors import OrderflowError
 from streams.changelog import MARKER_KEY, Marker, Output, Record, encode
 from streams.kafka.counters import Counters
+from streams.kafka.fetched import Fetched
 from streams.kafka.lease import Lease
 from streams.kafka.replica import Replica
 from streams.kafka.wire import LARGEST_RECORD, Wire
 from streams.partition import Partition, Round
 from streams.service import Service
-from streams.state import StateCodec
 from streams.step import Arrival
 
 S = TypeVar("S")
@@ -36,6 +35,13 @@ MARK_SECONDS = 0.05
 
 class OwnerError(OrderflowError):
     """The partition can't go on as it is."""
+
+
+class Claim(NamedTuple):
+    """Our own, in the changelog."""
+
+    marker: Marker
+    offset: int
 
 
 @dataclass(slots=True)
@@ -59,17 +65,14 @@ class Owner(Generic[S]):
     def __init__(
         self,
         service: Service[S, Any],
-        codec: StateCodec[S],
-        replica: Replica[S],
         wire: Wire,
+        replica: Replica[S],
+        claim: Claim,
+        *,
         producer: Producer,
-        changelog: str,
-        claim: Marker,
-        claimed_at: int,
         lease: Lease,
         counters: Counters,
     ) -> None:
-        """`claimed_at`: the changelog offset of our claim."""
         self.number = replica.partition
         self.wire = wire
         self.partition = Partition(service, wire, replica.entry, replica.fold.last_round)
@@ -79,15 +82,14 @@ class Owner(Generic[S]):
         self.asked: dict[str, tuple[str, Any]] = {}
         self.given_up: list[str] = []
         self.stranger = False
-        self._codec = codec
         self._replica = replica
         self._producer = producer
-        self._changelog = changelog
-        self._claim = claim
-        self._next_offset = claimed_at + 1
+        self._changelog = replica.changelog
+        self._claim = claim.marker
+        self._next_offset = claim.offset + 1
         self._lease = lease
         self._counters = counters
-        self._paid = self._marked = claim.paid
+        self._paid = self._marked = claim.marker.paid
         self._paid_at = 0.0
         self._underway: deque[_Underway] = deque()
         self._failed: KafkaError | None = None
@@ -155,7 +157,7 @@ class Owner(Generic[S]):
         self._underway.append(underway)
         records: list[dict[str, Any]] = []
         for key, commit in round_.commits.items():
-            raw = b"" if commit.entry is None else self._codec.encode(key, commit.entry)
+            raw = b"" if commit.entry is None else self._replica.encoded(key, commit.entry)
             value = encode(Record(self._claim.epoch, round_.number, self._paid, raw, commit.owed))
             if len(value) > LARGEST_RECORD:
                 raise OwnerError(
@@ -179,7 +181,7 @@ class Owner(Generic[S]):
             if error is not None:
                 self._failed = error
                 return
-            offset = record.offset() or 0
+            offset = record.offset()
             if offset != self._next_offset + count - 1:
                 self.stranger = True
             self._next_offset = offset + 1

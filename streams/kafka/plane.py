@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -24,25 +24,24 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka import Message as Fetched
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import OrderflowError
 from streams.changelog import MARKER_KEY, Marker, Output, encode
 from streams.decision import Performed, Wake
-from streams.effects import Outside, Perform, Policy
+from streams.effects import Load, Outside, Perform, Policy
 from streams.kafka.counters import Counters
+from streams.kafka.fetched import Fetched
 from streams.kafka.group import Assignment, Group, Position
 from streams.kafka.lease import Lease
-from streams.kafka.owner import Owner
+from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
 from streams.kafka.replica import Replica
 from streams.kafka.status import PartitionStatus
 from streams.kafka.topics import own_topic_of
-from streams.kafka.wire import Codecs, Wire
+from streams.kafka.wire import Codecs, Wire, number_of
 from streams.own import OwnError
-from streams.state import StateCodec
-from streams.stores.store import Stores
+from streams.stores import Stores
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +55,8 @@ DRAIN_SECONDS = 5.0
 #: A thread that has not come round for so long hangs.
 STUCK_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
+#: Between two looks at what came of the effects in flight.
+EFFECTS_MILLIS = 5.0
 RETRY_SECONDS = 1.0
 STATUS_SECONDS = 1.0
 #: Between two looks at whether the topics are still those that we began with.
@@ -104,13 +105,6 @@ class _Recovery:
     claimed_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Topics:
-    """The topics as they are now."""
-
-    ids: Mapping[str, str]
-
-
 class Plane:
     """Built for one service; lives as long as the process."""
 
@@ -128,7 +122,6 @@ class Plane:
     ) -> None:
         self._codecs = codecs
         self._service = codecs.service
-        self._state = StateCodec(codecs.service)
         self._group = group
         self._client = dict(client)
         self._stores = stores
@@ -140,6 +133,7 @@ class Plane:
         self._outside = Outside(policies)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._wanted: Assignment | None = None
+        self._generation: int | None = None
         self._retry_at = 0.0
         self._replicas: dict[int, Replica[Any]] = {}
         self._recoveries: dict[int, _Recovery] = {}
@@ -191,8 +185,12 @@ class Plane:
         return self._statuses
 
     @property
-    def outside(self) -> Outside:
-        return self._outside
+    def generation(self) -> int | None:
+        """Of the assignment that we have, if we have one."""
+        return self._generation
+
+    def loads(self) -> Mapping[type, Load]:
+        return self._outside.loads()
 
     # All the rest is the thread's.
 
@@ -243,7 +241,7 @@ class Plane:
             self._move_on(owner)
         self._claim_what_is_read()
         if self._lease.holds():
-            self._do_what_is_due(int(time.time() * 1000))
+            self._do_what_is_due()
             for owner in self._owners.values():
                 owner.mark(now)
         if now >= self._status_at:
@@ -255,6 +253,7 @@ class Plane:
 
     def _assigned(self, assignment: Assignment) -> None:
         self._wanted, self._retry_at = assignment, 0.0
+        self._generation = assignment.generation
         self._positions = {}
 
     def _begin(self, assignment: Assignment) -> None:
@@ -291,7 +290,8 @@ class Plane:
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
         store = self._stores.open(self._service.name, number)
-        return Replica(self._service, self._state, store, changelog, number, self._ids[changelog])
+        topic_id = self._ids[changelog]
+        return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
 
     def _new_recovery(self, restorer: Consumer, number: int) -> _Recovery:
         replica = self._replicas[number]
@@ -311,15 +311,15 @@ class Plane:
         if self._restorer is None:
             return 0
         waits = 0 if any(not owner.idle for owner in self._owners.values()) else IDLE_SECONDS / 2
-        records = self._restorer.consume(10_000, 0.005 if self._recoveries else waits)
+        records = _fetched(self._restorer, 10_000, 0.005 if self._recoveries else waits)
         by_number: dict[int, list[Fetched]] = {}
         ended: list[int] = []
         for record in records:
             error = record.error()
             if error is None:
-                by_number.setdefault(record.partition() or 0, []).append(record)
+                by_number.setdefault(record.partition(), []).append(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
-                ended.append(record.partition() or 0)
+                ended.append(record.partition())
             else:
                 self._complain(record, error)
         for number, each in by_number.items():
@@ -334,15 +334,15 @@ class Plane:
 
     def _claim(self, number: int, recovery: _Recovery) -> None:
         """Say in the changelog that from here on the partition is ours."""
-        fold, generation = recovery.replica.fold, self._generation
+        fold = recovery.replica.fold
         topics: dict[str, tuple[int, str]] = {}
         for topic in self._group.inputs:
             count, known = fold.topics.get(topic, (1, self._ids[topic]))
             # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
             topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = recovery.claim = fold.claim(generation, topics)
+        claim = recovery.claim = fold.claim(self._generation or 0, topics)
 
-        def acknowledged(error: KafkaError | None, record: Fetched) -> None:
+        def acknowledged(error: KafkaError | None, record: Any) -> None:
             if error is not None:
                 self._failure = PlaneError(f"{self._group.changelog}[{number}] refuses our claim: {error.str()}")
             else:
@@ -372,15 +372,12 @@ class Plane:
         wire = Wire(self._codecs, number, self._group.partitions, aliases, self._counters)
         self._owners[number] = Owner(
             self._service,
-            self._state,
-            recovery.replica,
             wire,
-            self._producer,
-            self._group.changelog,
-            claim,
-            recovery.claimed_at or 0,
-            self._lease,
-            self._counters,
+            recovery.replica,
+            Claim(claim, recovery.claimed_at or 0),
+            producer=self._producer,
+            lease=self._lease,
+            counters=self._counters,
         )
         del self._recoveries[number]
         seconds = time.monotonic() - recovery.began
@@ -414,10 +411,10 @@ class Plane:
             if owners and not restored:
                 time.sleep(BUSY_SECONDS)
             return 0
-        first = self._inputs.poll(self._patience(restored))
-        if first is None:
+        records = _fetched(self._inputs, 1, self._patience(restored))
+        if not records:
             return 0
-        records = [first, *self._inputs.consume(MOST_RECORDS - 1, 0)]
+        records += _fetched(self._inputs, MOST_RECORDS - 1, 0)
         self._counters.consumed += len(records)
         self._counters.batch.observe(len(records))
         batches: dict[int, dict[str, list[Fetched]]] = {}
@@ -426,8 +423,8 @@ class Plane:
             if error is not None:
                 self._complain(record, error)
                 continue
-            topics = batches.setdefault(record.partition() or 0, {})
-            topic = record.topic() or ""
+            topics = batches.setdefault(record.partition(), {})
+            topic = record.topic()
             if topic in topics:
                 topics[topic].append(record)
             else:
@@ -440,7 +437,7 @@ class Plane:
                 arrivals = chain.from_iterable(
                     owner.wire.arrivals(topic, each, moved) for topic, each in by_topic.items()
                 )
-                positions = {topic: (each[-1].offset() or 0) + 1 for topic, each in by_topic.items()}
+                positions = {topic: each[-1].offset() + 1 for topic, each in by_topic.items()}
                 owner.take(arrivals, moved, positions, now)
         return len(records)
 
@@ -449,19 +446,16 @@ class Plane:
         if restored or self._recoveries or any(not owner.idle for owner in self._owners.values()):
             return 0
         now = time.time() * 1000
-        upcoming = [at for owner in self._owners.values() if (at := owner.partition.wakes.next_at) is not None]
+        waits = [at - now for owner in self._owners.values() if (at := owner.partition.wakes.next_at) is not None]
         if (at := self._outside.next_at()) is not None:
-            upcoming.append(at)
-        wait = max(0.0, (min(upcoming) - now) / 1000) if upcoming else IDLE_SECONDS
-        return min(wait, 0.005 if self._in_flight() else IDLE_SECONDS)
-
-    def _in_flight(self) -> bool:
-        return any(load.in_flight for load in self._outside.loads().values())
+            waits.append(at - _monotonic())
+        if any(load.in_flight for load in self._outside.loads().values()):
+            waits.append(EFFECTS_MILLIS)
+        return min(IDLE_SECONDS, max(0.0, min(waits) / 1000)) if waits else IDLE_SECONDS
 
     def _move_on(self, owner: Owner[Any]) -> None:
         owner.advance()
-        number = owner.number
-        now = int(time.time() * 1000)
+        number, now = owner.number, _monotonic()
         if owner.asked:
             for effect_id, (key, effect) in owner.asked.items():
                 self._outside.ask(key, effect_id, effect, now)
@@ -497,18 +491,20 @@ class Plane:
         place = TopicPartition(self._group.changelog, number, replica.offset or OFFSET_BEGINNING)
         self._restorer.incremental_assign([place])
 
-    def _do_what_is_due(self, now: int) -> None:
+    def _do_what_is_due(self) -> None:
         for owner in self._owners.values():
-            for key, deadline in owner.partition.wakes.take(now):
+            for key, deadline in owner.partition.wakes.take(int(time.time() * 1000)):
                 self._counters.wake_ups += 1
                 self._tell_itself(owner.number, key, self._codecs.own.encode(Wake(deadline)))
+        now = _monotonic()
+        # Before the next start: an outcome that comes on its call's deadline is in time.
         for result in self._performer.results():
             kind = type(result.call.effect).__name__
             if result.error is not None:
                 self._counters.effects[kind, "failed"] += 1
                 self._outside.failed(result.call, now, result.error)
                 continue
-            number = self._number_of(result.call.key)
+            number = number_of(result.call.key.encode(), self._group.partitions)
             try:
                 told = self._codecs.own.encode(Performed(result.call.effect_id, result.outcome))
             except OwnError as error:
@@ -520,11 +516,6 @@ class Plane:
                 self._tell_itself(number, result.call.key, told)
         for call in self._outside.start(now):
             self._performer.submit(call)
-
-    def _number_of(self, key: str) -> int:
-        from streams.kafka.wire import number_of  # noqa: PLC0415
-
-        return number_of(key.encode(), self._group.partitions)
 
     def _tell_itself(self, number: int, key: str, value: bytes) -> None:
         """Through its own topic. If it gets lost, the next life of the partition does it again."""
@@ -613,7 +604,7 @@ class Plane:
 
     def _out_of_range(self, record: Fetched) -> None:
         """Our position is not on the topic any more: retention passed us, or it is another topic."""
-        place = TopicPartition(record.topic() or "", record.partition() or 0)
+        place = TopicPartition(record.topic(), record.partition())
         self._topics_at = 0.0
         low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         position = self._positions.get((place.topic, place.partition))
@@ -658,9 +649,13 @@ class Plane:
                 lag += max(0, high - place.offset)
         return lag
 
-    @property
-    def _generation(self) -> int:
-        return self._assignment_generation
+
+def _fetched(consumer: Consumer, most: int, seconds: float) -> list[Fetched]:
+    return cast("list[Fetched]", consumer.consume(most, seconds))
+
+
+def _monotonic() -> int:
+    return int(time.monotonic() * 1000)
 
 
 def _resolve(future: "asyncio.Future[None]") -> None:

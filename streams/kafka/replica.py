@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from confluent_kafka import Message as Fetched
 
 from schemas.errors import OrderflowError
 from streams.changelog import Marker, Place, decode
 from streams.fold import Fold
+from streams.kafka.fetched import Fetched
 from streams.packing import ENCODER, decoder
 from streams.service import Service
 from streams.state import StateCodec, header
 from streams.step import Entry
-from streams.stores.store import Store
+from streams.stores import Store
 
 S = TypeVar("S")
 
@@ -44,18 +44,12 @@ class Replica(Generic[S]):
     """Reads the changelog from its checkpoint on; the owner goes on from there."""
 
     def __init__(
-        self,
-        service: Service[S, Any],
-        codec: StateCodec[S],
-        store: Store,
-        changelog: str,
-        partition: int,
-        topic_id: str,
+        self, service: Service[S, Any], store: Store, *, changelog: str, topic_id: str, partition: int
     ) -> None:
         self.partition = partition
-        self._codec = codec
+        self._codec = StateCodec(service)
         self._store = store
-        self._changelog = changelog
+        self.changelog = changelog
         self._topic_id = topic_id
         self._decoded: dict[str, Entry[S] | None] = {}
         self.fold = Fold()
@@ -81,16 +75,19 @@ class Replica(Generic[S]):
         raw = self._store.get(key.encode())
         return self._remember(key, None if raw is None else self._codec.decode(key, raw))
 
+    def encoded(self, key: str, entry: Entry[S]) -> bytes:
+        return self._codec.encode(key, entry)
+
     def read(self, records: Sequence[Fetched]) -> None:
         """Fold what was fetched of the changelog. Raises ChangelogError where going on would lose state."""
         items: dict[bytes, bytes | None] = {}
-        fold, store, topic, partition = self.fold, self._store, self._changelog, self.partition
+        fold, store, topic, partition = self.fold, self._store, self.changelog, self.partition
         for record in records:
             offset = record.offset()
             if offset < self.offset:
                 continue
             self.offset = offset + 1
-            raw_key = record.key()
+            raw_key = record.key() or b""
             place = Place(topic, partition, offset, raw_key)
             said = decode(place, record.value())
             if isinstance(said, Marker):
@@ -133,9 +130,9 @@ class Replica(Generic[S]):
     def _go_on(self, service: str, checkpoint: Checkpoint) -> None:
         if checkpoint.topic_id != self._topic_id:
             raise StaleStoreError(
-                f"{service}: the local store of partition {self.partition} was filled from another {self._changelog} "
-                f"(topic id {checkpoint.topic_id}, now {self._topic_id}): the topic was deleted and made again. Restore "
-                f"it, or give up its state: orderflow state drop {service}"
+                f"{service}: the local store of partition {self.partition} was filled from another {self.changelog} "
+                f"(topic id {checkpoint.topic_id}, now {self._topic_id}): the topic was deleted and made again. "
+                "Restore it, or remove the local store to go on without what it had"
             )
         self._restore(checkpoint)
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from confluent_kafka import Message as Fetched
-
 from schemas.message import Message
 from streams.changelog import Output
 from streams.cloudevents import headers_of, with_meta
@@ -14,6 +12,7 @@ from streams.codec import Codec, Reason, Undecodable
 from streams.decision import Later
 from streams.errors import RegistryError
 from streams.kafka.counters import Counters
+from streams.kafka.fetched import Fetched
 from streams.kafka.topics import dead_letters_of, own_topic_of
 from streams.own import OwnCodec
 from streams.partitioner import partition_of
@@ -30,7 +29,7 @@ DEAD_LETTER = "orderflow-dead-letter-"
 LARGEST_RECORD = 1_000_000
 
 #: Keys come back: a saga has ten records or so, and the hash is done in Python.
-_partition_of = lru_cache(maxsize=65_536)(partition_of)
+number_of = lru_cache(maxsize=65_536)(partition_of)
 
 
 class TooLargeError(ValueError):
@@ -94,7 +93,7 @@ class Wire:
                 continue
             if not key:
                 message = Undecodable(Reason.INVALID, "it has no key, so it belongs to no state")
-            elif _partition_of(raw_key, self._partitions) != self._partition:
+            elif number_of(raw_key or b"", self._partitions) != self._partition:
                 headers = tuple(record.headers() or ())
                 if all(name != FORWARDED for name, _ in headers):
                     moved.append(self._forwarded(topic, record, headers))
@@ -117,7 +116,7 @@ class Wire:
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
             headers = tuple(headers_of(message, f"/{self._service.name}", 0))
-        return Output(name, _partition_of(raw_key, topic.partitions), raw_key, value, headers)
+        return Output(name, number_of(raw_key, topic.partitions), raw_key, value, headers)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
         self._counters.dead_letter(refusal.cause)
@@ -173,7 +172,7 @@ class Wire:
 
     def _forwarded(self, topic: str, record: Fetched, headers: tuple[tuple[str, bytes | None], ...]) -> Output:
         raw_key = record.key() or b""
-        right = _partition_of(raw_key, self._partitions)
+        right = number_of(raw_key, self._partitions)
         self._counters.forwarded[topic] += 1
         log.warning(
             "%s[%s]@%s: key %r belongs to partition %s, and is moved there; its producer doesn't use the partitioner "

@@ -1,0 +1,85 @@
+"""One service at work on Kafka: its membership of a group, its data thread, and the lease that ties them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from streams.codec import Codec
+from streams.effects import Perform, Policy
+from streams.kafka.control import Control
+from streams.kafka.counters import Counters
+from streams.kafka.group import Group
+from streams.kafka.lease import Lease
+from streams.kafka.plane import Plane
+from streams.kafka.status import ServiceStatus
+from streams.kafka.topics import group_of, own_topic_of
+from streams.kafka.wire import Codecs
+from streams.own import OwnCodec
+from streams.registry import Registry
+from streams.service import Service, ServiceError
+from streams.stores import Stores
+
+_NOBODY: Mapping[type, Any] = {}
+
+
+class KafkaEngine:
+    """What a worker hosts; see `streams.kafka.status.Engine`."""
+
+    def __init__(
+        self,
+        service: Service[Any, Any],
+        environment: str,
+        *,
+        client: Mapping[str, str],
+        registry: Registry,
+        stores: Stores,
+        perform: Mapping[type, Perform] = _NOBODY,
+        policies: Mapping[type, Policy] = _NOBODY,
+        standbys: int = 0,
+        session_seconds: float = 10.0,
+        cloudevents: frozenset[str] = frozenset(),
+    ) -> None:
+        """`client`: what any client needs to reach Kafka. `perform`: by type of effect, who performs it."""
+        if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
+            raise ServiceError(f"service {service.name}: nobody performs {', '.join(missing)}; say so by `perform`")
+        self._service = service
+        inputs = {topic.name(environment) for topic in service.topics} | {own_topic_of(service.name, environment)}
+        group = Group(
+            name=group_of(service.name, environment),
+            inputs=frozenset(inputs),
+            partitions=service.topics[0].partitions,
+            standbys=standbys,
+            session_seconds=session_seconds,
+        )
+        self.counters = Counters()
+        self._lease = Lease(session_seconds)
+        codecs = Codecs(service, environment, Codec(registry, environment), OwnCodec(service), cloudevents)
+        self._plane = Plane(
+            codecs, group, client, stores, self._lease, self.counters, perform=perform, policies=policies
+        )
+        self._control = Control(group, client, self._plane, self._lease)
+
+    @property
+    def failure(self) -> BaseException | None:
+        return self._control.failure or self._plane.failure()
+
+    async def start(self) -> None:
+        self._plane.start()
+        await self._control.start()
+
+    async def stop(self) -> None:
+        await self._control.stop()
+
+    def status(self) -> ServiceStatus:
+        plane = self._plane
+        partitions, loads = plane.partitions(), plane.loads()
+        assigned = plane.generation is not None
+        return ServiceStatus(
+            service=self._service.name,
+            assigned=assigned,
+            recovered=assigned and all(each.role not in {"recovering", "waiting"} for each in partitions),
+            generation=plane.generation or 0,
+            partitions=partitions,
+            effects_in_flight=sum(load.in_flight for load in loads.values()),
+            lease=self._lease.holds(),
+            circuits={kind.__name__: load.circuit.value for kind, load in loads.items()},
+        )
