@@ -79,6 +79,21 @@ class Settings(BaseSettings):
         ),
     ] = frozenset()
 
+    state_store: Annotated[
+        str,
+        StringConstraints(pattern=r"^(rocksdb|memory)$"),
+        Field(
+            description="Where a worker keeps the state of its partitions at hand: rocksdb (under "
+            "ORDERFLOW_DATA_DIR, there again after a restart) or memory (read from the changelog at every start)."
+        ),
+    ] = "rocksdb"
+    standbys: Annotated[
+        int, Field(ge=0, le=5, description="On how many more workers the state of each partition is kept ready.")
+    ] = 0
+    session_seconds: Annotated[
+        float, Field(ge=6, le=20, description="A worker that is not heard of for so long loses its partitions.")
+    ] = 10.0
+
     http_host: Annotated[
         str, Field(description="Where a worker answers /live, /ready and /metrics. They ask for no password.")
     ] = "127.0.0.1"

@@ -2,13 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ops.settings import Settings
-from schemas.errors import OrderflowError
+from streams.confluent import ConfluentRegistry
+from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.status import Engine
 from streams.service import Service
+from streams.stores import Stores
+from streams.stores.memory import MemoryStores
+from streams.stores.rocks import RocksStores
 from streams.tracing import Tracer
+
+#: Of all services of a process together: what RocksDB's budget of buffers is divided by.
+MOST_PARTITIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,26 @@ class Surroundings:
 EngineFactory = Callable[[Service[Any, Any], Surroundings], Engine]
 
 
-class NoEngineError(OrderflowError):
-    """The service is declared, and nothing can run it on Kafka."""
-
-
 def kafka_engine(service: Service[Any, Any], surroundings: Surroundings) -> Engine:
     """THE place where the engine on Kafka is built; nothing else in ops knows what it is made of."""
-    where = surroundings.kafka["bootstrap.servers"]
-    raise NoEngineError(f"{service.name}: there is no engine for Kafka at {where} yet; run it in the twin")
+    settings = surroundings.settings
+    return KafkaEngine(
+        service,
+        Site(
+            environment=settings.environment,
+            client=surroundings.kafka,
+            registry=ConfluentRegistry(surroundings.registry),
+            stores=_stores(settings.state_store, settings.data_dir),
+            standbys=settings.standbys,
+            session_seconds=settings.session_seconds,
+            cloudevents=settings.cloudevents_topics,
+        ),
+    )
+
+
+@cache
+def _stores(kind: str, directory: Path) -> Stores:
+    """One for the process: its services share a cache."""
+    if kind == "memory":
+        return MemoryStores()
+    return RocksStores(directory / "state", partitions=MOST_PARTITIONS)

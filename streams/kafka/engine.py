@@ -1,6 +1,7 @@
 """One service at work on Kafka: its membership of a group, its data thread, and the lease that ties them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from streams.codec import Codec
@@ -21,42 +22,57 @@ from streams.stores import Stores
 _NOBODY: Mapping[type, Any] = {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where engines run: the same for every service of a process."""
+
+    environment: str
+    #: What any client needs to reach Kafka.
+    client: Mapping[str, str]
+    registry: Registry
+    stores: Stores
+    #: On how many more workers the state of each partition is kept ready.
+    standbys: int = 0
+    #: A worker that is not heard of for so long loses its partitions.
+    session_seconds: float = 10.0
+    #: Topics whose records also carry CloudEvents headers.
+    cloudevents: frozenset[str] = frozenset()
+
+
 class KafkaEngine:
     """What a worker hosts; see `streams.kafka.status.Engine`."""
 
     def __init__(
         self,
         service: Service[Any, Any],
-        environment: str,
+        site: Site,
         *,
-        client: Mapping[str, str],
-        registry: Registry,
-        stores: Stores,
         perform: Mapping[type, Perform] = _NOBODY,
         policies: Mapping[type, Policy] = _NOBODY,
-        standbys: int = 0,
-        session_seconds: float = 10.0,
-        cloudevents: frozenset[str] = frozenset(),
     ) -> None:
-        """`client`: what any client needs to reach Kafka. `perform`: by type of effect, who performs it."""
+        """`perform`: by type of effect, who performs it; `policies`: how patiently, where the default won't do."""
         if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
             raise ServiceError(f"service {service.name}: nobody performs {', '.join(missing)}; say so by `perform`")
         self._service = service
-        inputs = {topic.name(environment) for topic in service.topics} | {own_topic_of(service.name, environment)}
+        inputs = {topic.name(site.environment) for topic in service.topics} | {
+            own_topic_of(service.name, site.environment)
+        }
         group = Group(
-            name=group_of(service.name, environment),
+            name=group_of(service.name, site.environment),
             inputs=frozenset(inputs),
             partitions=service.topics[0].partitions,
-            standbys=standbys,
-            session_seconds=session_seconds,
+            standbys=site.standbys,
+            session_seconds=site.session_seconds,
         )
         self.counters = Counters()
-        self._lease = Lease(session_seconds)
-        codecs = Codecs(service, environment, Codec(registry, environment), OwnCodec(service), cloudevents)
-        self._plane = Plane(
-            codecs, group, client, stores, self._lease, self.counters, perform=perform, policies=policies
+        self._lease = Lease(site.session_seconds)
+        codecs = Codecs(
+            service, site.environment, Codec(site.registry, site.environment), OwnCodec(service), site.cloudevents
         )
-        self._control = Control(group, client, self._plane, self._lease)
+        self._plane = Plane(
+            codecs, group, site.client, site.stores, self._lease, self.counters, perform=perform, policies=policies
+        )
+        self._control = Control(group, site.client, self._plane, self._lease)
 
     @property
     def failure(self) -> BaseException | None:

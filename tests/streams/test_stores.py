@@ -255,7 +255,7 @@ FILLER = dedent(
 )
 def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
     script = 'mount -t tmpfs -o size=8m none "$0" && exec "$1" -c "$2" "$0"'
-    command = ["unshare", "-rm", "sh", "-c", script, tmp_path, sys.executable, FILLER]
+    command = ["unshare", "-rm", "sh", "-c", script, str(tmp_path), sys.executable, FILLER]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert text.startswith(f"the store at {tmp_path / 'orders' / '0'}: IO error: No space left on device")
     assert "make room on the disk and start the worker again; the changelog has all that it held" in text

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ops.worker import run as module
 from ops.worker.run import ServiceFailedError, UndrainedError, run
-from ops.worker.surroundings import EngineFactory, NoEngineError, Surroundings, kafka_engine
+from ops.worker.surroundings import Surroundings
 from schemas.errors import OrderflowError
 from streams.service import Service
 from streams.topics import UnreachableError
@@ -184,9 +184,3 @@ def test_what_waits_for_it_hears_while_it_checks_and_while_it_drains() -> None:
 
 def _ask(life: Life, seen: dict[str, dict[str, str]], name: str) -> None:
     seen[name] = httpx.get(f"{life.log[0]['http']}/ready", timeout=5).json()["missing"]
-
-
-def test_without_an_engine_for_kafka_a_worker_says_so() -> None:
-    factory: EngineFactory = kafka_engine
-    with pytest.raises(NoEngineError, match="patience: there is no engine for Kafka at nowhere:1 yet"):
-        factory(both[0], surroundings())
