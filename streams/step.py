@@ -7,9 +7,11 @@ topic: two topics are read in any order, so a later decision heard on one says n
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.message import Message, Meta
 from streams.codec import Undecodable
@@ -53,8 +55,7 @@ class Parked(NamedTuple):
     read: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[S]):
+class Entry(msgspec.Struct, Generic[S], frozen=True):
     """What is kept of a key."""
 
     #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
@@ -63,11 +64,11 @@ class Entry(Generic[S]):
     state: S | None = None
     timer: int | None = None
     #: Input topic -> the last offset absorbed.
-    absorbed: Mapping[str, int] = field(default_factory=dict)
+    absorbed: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
-    heard: _Heard = field(default_factory=dict)
+    heard: _Heard = msgspec.field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
-    pending: Mapping[str, Any] = field(default_factory=dict)
+    pending: Mapping[str, Any] = msgspec.field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
     #: Millis at which the key is forgotten; None for never.
@@ -85,8 +86,7 @@ class Entry(Generic[S]):
         return min(times) if times else None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a record goes to the dead-letter topic instead of changing the state."""
 
     cause: str
@@ -94,10 +94,19 @@ class Refusal:
     attempts: int = 1
 
 
+class Envelope(NamedTuple):
+    """The meta of an output: an id that is the same again after a crash, and where it comes from."""
+
+    messageId: str
+    causationId: str | None
+    correlationId: str | None
+    traceparent: str | None
+
+
 class Wire(Protocol):
     """How messages become records, and records come back from where they waited."""
 
-    def output(self, message: Message) -> Any:
+    def output(self, message: Message, envelope: Envelope) -> Any:
         """A record to be sent. Raises for what its readers could not understand."""
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Any:
@@ -108,8 +117,7 @@ class Wire(Protocol):
     def revived(self, key: str, parked: Parked) -> Arrival: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
 
     #: None forgets the key.
@@ -198,7 +206,10 @@ def _decide(
         if isinstance(decision, Later):
             return None
         _check(service, message, decision)
-        outputs = tuple(map(wire.output, _addressed(decision_id, origin, decision.sends)))
+        outputs = tuple(
+            wire.output(sent, Envelope(f"{decision_id}/{ordinal}", *_cause(origin)))
+            for ordinal, sent in enumerate(decision.sends, start=1)
+        )
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
@@ -265,18 +276,8 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
             raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
-def _addressed(decision_id: str, origin: Meta | None, sends: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The outputs with their envelope: an id that is the same again after a crash, and where they come from."""
-    return tuple(
-        message.model_copy(
-            update={
-                "meta": Meta(
-                    messageId=f"{decision_id}/{ordinal}",
-                    causationId=origin.messageId if origin else None,
-                    correlationId=(origin.correlationId or origin.messageId) if origin else None,
-                    traceparent=origin.traceparent if origin else None,
-                )
-            }
-        )
-        for ordinal, message in enumerate(sends, start=1)
-    )
+def _cause(origin: Meta | None) -> tuple[str | None, str | None, str | None]:
+    """What caused an output, the conversation and the trace that it belongs to."""
+    if origin is None:
+        return None, None, None
+    return origin.messageId, origin.correlationId or origin.messageId, origin.traceparent

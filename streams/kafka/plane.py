@@ -39,8 +39,9 @@ from streams.kafka.performer import Performer
 from streams.kafka.replica import Replica
 from streams.kafka.status import PartitionStatus
 from streams.kafka.topics import own_topic_of
-from streams.kafka.wire import Codecs, Wire, number_of
+from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnError
+from streams.partitioner import partition_of
 from streams.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -504,7 +505,7 @@ class Plane:
                 self._counters.effects[kind, "failed"] += 1
                 self._outside.failed(result.call, now, result.error)
                 continue
-            number = number_of(result.call.key.encode(), self._group.partitions)
+            number = partition_of(result.call.key.encode(), self._group.partitions)
             try:
                 told = self._codecs.own.encode(Performed(result.call.effect_id, result.outcome))
             except OwnError as error:

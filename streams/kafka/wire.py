@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from schemas.message import Message
+from schemas.message import Message, Meta
 from streams.changelog import Output
 from streams.cloudevents import headers_of, with_meta
 from streams.codec import Codec, Reason, Undecodable
@@ -17,7 +16,7 @@ from streams.kafka.topics import dead_letters_of, own_topic_of
 from streams.own import OwnCodec
 from streams.partitioner import partition_of
 from streams.service import Service
-from streams.step import Arrival, Parked, Refusal
+from streams.step import Arrival, Envelope, Parked, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +26,6 @@ FORWARDED = "orderflow-forwarded-from"
 DEAD_LETTER = "orderflow-dead-letter-"
 #: librdkafka refuses a larger record, and so do brokers by default.
 LARGEST_RECORD = 1_000_000
-
-#: Keys come back: a saga has ten records or so, and the hash is done in Python.
-number_of = lru_cache(maxsize=65_536)(partition_of)
 
 
 class TooLargeError(ValueError):
@@ -93,7 +89,7 @@ class Wire:
                 continue
             if not key:
                 message = Undecodable(Reason.INVALID, "it has no key, so it belongs to no state")
-            elif number_of(raw_key or b"", self._partitions) != self._partition:
+            elif partition_of(raw_key or b"", self._partitions) != self._partition:
                 headers = tuple(record.headers() or ())
                 if all(name != FORWARDED for name, _ in headers):
                     moved.append(self._forwarded(topic, record, headers))
@@ -105,18 +101,19 @@ class Wire:
                 message = with_meta(message, record.headers, topic, self._partition, offset)
             yield Arrival(alias, offset, key, at, message, record)
 
-    def output(self, message: Message) -> Output:
+    def output(self, message: Message, envelope: Envelope) -> Output:
         topic, key = message.contract.topic, message.record_key
         assert topic is not None  # noqa: S101 - a service's sends are checked when it is built
         assert key is not None  # noqa: S101 - `absorb` lets nothing else through
-        raw_key, value = key.encode(), self._codecs.messages.encode(message)
+        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope._asdict())
         if len(value) > LARGEST_RECORD:
             raise TooLargeError(f"{type(message).__name__} of {key} takes {len(value)} bytes, more than a record may")
         headers: tuple[tuple[str, bytes | None], ...] = ()
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
-            headers = tuple(headers_of(message, f"/{self._service.name}", 0))
-        return Output(name, number_of(raw_key, topic.partitions), raw_key, value, headers)
+            addressed = message.model_copy(update={"meta": Meta(**envelope._asdict())})
+            headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
+        return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
         self._counters.dead_letter(refusal.cause)
@@ -172,7 +169,7 @@ class Wire:
 
     def _forwarded(self, topic: str, record: Fetched, headers: tuple[tuple[str, bytes | None], ...]) -> Output:
         raw_key = record.key() or b""
-        right = number_of(raw_key, self._partitions)
+        right = partition_of(raw_key, self._partitions)
         self._counters.forwarded[topic] += 1
         log.warning(
             "%s[%s]@%s: key %r belongs to partition %s, and is moved there; its producer doesn't use the partitioner "

@@ -13,7 +13,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from schemas.message import Message
+from schemas.message import Message, Meta
 from streams.changelog import Marker, Place
 from streams.decision import Performed, Wake
 from streams.effects import Call, Outside, Perform, Policy, UnavailableError
@@ -21,7 +21,7 @@ from streams.fold import Fold
 from streams.memory.log import Log, Logged
 from streams.partition import Commit, Partition, Round
 from streams.service import Service
-from streams.step import Arrival, Entry, Parked, Refusal
+from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 
 #: Small rounds cross more boundaries; large ones hide reordering.
 LARGEST_ROUND = 64
@@ -346,8 +346,8 @@ class Task:
 
     # The engine's `Wire`: in memory a message is its own record.
 
-    def output(self, message: Message) -> Message:
-        return message
+    def output(self, message: Message, envelope: Envelope) -> Message:
+        return message.model_copy(update={"meta": Meta(**envelope._asdict())})
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> DeadLetter:
         return DeadLetter(self.service.name, arrival.topic, self.number, arrival.offset, arrival.raw, refusal)

@@ -1,11 +1,12 @@
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from schemas.message import Message, Meta
 from schemas.orders import ConfirmOrder, OrderCreated
 from streams.decision import Decision, Wake
 from streams.service import Service
-from streams.step import Arrival, Entry, Parked, Refusal, Step, absorb
+from streams.step import Arrival, Entry, Envelope, Parked, Refusal, Step, absorb
 
 KEY = "00000000-0000-4000-8000-000000000001"
 NEW: Entry[int] = Entry()
@@ -31,8 +32,8 @@ def arrival(message: Message | Wake, offset: int, topic: str = "a") -> Arrival:
 class Bare:
     """Messages are their own records."""
 
-    def output(self, message: Message) -> Message:
-        return message
+    def output(self, message: Message, envelope: Envelope) -> tuple[Message, Envelope]:
+        return message, envelope
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
         return arrival.offset, refusal
