@@ -82,8 +82,10 @@ class Entry(msgspec.Struct, Generic[S], frozen=True):
     @property
     def due(self) -> int | None:
         """When something has to happen to the key if nothing else does before."""
-        times = [time for time in (self.timer, self.expires, self.retry_at) if time is not None]
-        return min(times) if times else None
+        timer, expires, retry_at = self.timer, self.expires, self.retry_at
+        if expires is None and retry_at is None:  # most keys, and each is asked at each of its decisions
+            return timer
+        return min(time for time in (timer, expires, retry_at) if time is not None)
 
 
 class Refusal(NamedTuple):
@@ -94,13 +96,8 @@ class Refusal(NamedTuple):
     attempts: int = 1
 
 
-class Envelope(NamedTuple):
-    """The meta of an output: an id that is the same again after a crash, and where it comes from."""
-
-    messageId: str
-    causationId: str | None
-    correlationId: str | None
-    traceparent: str | None
+#: The fields of the meta of an output: an id that is the same again after a crash, and where it comes from.
+Envelope = dict[str, str | None]
 
 
 class Wire(Protocol):
@@ -207,7 +204,7 @@ def _decide(
             return None
         _check(service, message, decision)
         outputs = tuple(
-            wire.output(sent, Envelope(f"{decision_id}/{ordinal}", *_cause(origin)))
+            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin))
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
@@ -276,8 +273,11 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
             raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
-def _cause(origin: Meta | None) -> tuple[str | None, str | None, str | None]:
+def _envelope(message_id: str, origin: Meta | None) -> Envelope:
     """What caused an output, the conversation and the trace that it belongs to."""
-    if origin is None:
-        return None, None, None
-    return origin.messageId, origin.correlationId or origin.messageId, origin.traceparent
+    return {
+        "messageId": message_id,
+        "causationId": origin.messageId if origin else None,
+        "correlationId": (origin.correlationId or origin.messageId) if origin else None,
+        "traceparent": origin.traceparent if origin else None,
+    }

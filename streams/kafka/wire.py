@@ -105,13 +105,13 @@ class Wire:
         topic, key = message.contract.topic, message.record_key
         assert topic is not None  # noqa: S101 - a service's sends are checked when it is built
         assert key is not None  # noqa: S101 - `absorb` lets nothing else through
-        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope._asdict())
+        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope)
         if len(value) > LARGEST_RECORD:
             raise TooLargeError(f"{type(message).__name__} of {key} takes {len(value)} bytes, more than a record may")
         headers: tuple[tuple[str, bytes | None], ...] = ()
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
-            addressed = message.model_copy(update={"meta": Meta(**envelope._asdict())})
+            addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
             headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
         return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
 

@@ -347,7 +347,7 @@ class Task:
     # The engine's `Wire`: in memory a message is its own record.
 
     def output(self, message: Message, envelope: Envelope) -> Message:
-        return message.model_copy(update={"meta": Meta(**envelope._asdict())})
+        return message.model_copy(update={"meta": Meta.model_validate(envelope)})
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> DeadLetter:
         return DeadLetter(self.service.name, arrival.topic, self.number, arrival.offset, arrival.raw, refusal)
