@@ -51,8 +51,10 @@ WARMING_MESSAGES, WARMING_TIME = 0.1, 0.2
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # they left it untyped
 
 Command = Sequence[str]
+_ENGINE = ("-m", "ops.cli", "worker", "--app", "bench.counting:counter")
 _VARIANTS: Mapping[str, Command] = {
-    "engine": ("-m", "ops.cli", "worker", "--app", "bench.counting:counter"),
+    "engine": _ENGINE,
+    "engine_rocksdb": _ENGINE,
     "idiomatic": ("-m", "bench.workers.idiomatic", "worker", "--without-web", "--loglevel", "warn"),
     "librdkafka": ("-m", "bench.workers.librdkafka"),
 }
@@ -273,11 +275,14 @@ def run(variants: Mapping[str, Command], rounds: int, wish: Wish) -> dict[str, l
         registry = exits.enter_context(closing(ConfluentRegistry({"url": url}, registers=True)))
         for number in range(rounds):
             for name, command in variants.items():
-                environment = f"{name}-{number}"
+                environment = f"{name}-{number}".replace("_", "-")
                 surroundings = {
                     variable("environment"): environment,
                     variable("kafka_bootstrap"): kafka,
                     variable("registry_url"): url,
+                    variable("data_dir"): str(DATA_DIR / environment),
+                    # The baselines keep their state in memory, so that is what the ratios compare.
+                    variable("state_store"): "rocksdb" if name == "engine_rocksdb" else "memory",
                 }
                 field = Field(kafka, registry, environment)
                 field.make()

@@ -166,7 +166,8 @@ class Plane:
             loop.call_soon_threadsafe(_resolve, revoked)
 
         self._commands.put(command)
-        await revoked
+        while not revoked.done() and self._thread.is_alive():
+            await asyncio.wait((revoked,), timeout=IDLE_SECONDS)
 
     def committable(self) -> Mapping[tuple[str, int], Position]:
         return dict(self._positions)
@@ -290,7 +291,7 @@ class Plane:
 
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
-        store = self._stores.open(self._service.name, number)
+        store = self._stores.open(self._group.name, number)
         topic_id = self._ids[changelog]
         return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
 
