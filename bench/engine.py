@@ -52,7 +52,7 @@ _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # they left it u
 
 Command = Sequence[str]
 _BASELINES: Mapping[str, Command] = {
-    "idiomatic": ("-m", "bench.workers.idiomatic", "worker", "--without-web", "--loglevel", "warn"),
+    "idiomatic": ("-m", "bench.workers.idiomatic", "--loop", "uvloop", "worker", "--without-web", "--loglevel", "warn"),
     "librdkafka": ("-m", "bench.workers.librdkafka"),
 }
 
