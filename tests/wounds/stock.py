@@ -39,6 +39,8 @@ app = faust.App(
     f"counter.{settings.environment}",
     broker=f"kafka://{settings.kafka_bootstrap}",
     topic_partitions=1,
+    # None, so that a second worker has nothing to do; with Faust's default of one it would be the third.
+    table_standby_replicas=0,
     # The shortest that the broker allows, so that a scenario needn't wait for the defaults to pass.
     broker_session_timeout=6.0,
     broker_heartbeat_interval=1.0,

@@ -5,6 +5,8 @@ every subject. A scenario is written for any of them: it names the fault that st
 suite proves at every run that it still has it, so a fault that Faust heals is told to us by a failing test.
 """
 
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ops.settings import variable
@@ -39,6 +41,14 @@ STOP_SECONDS = 20.0
 SETTLE_SECONDS = 40.0
 
 
+#: The first group of a new broker has to wait for one, and has committed nothing.
+_NO_COORDINATOR = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+
 class OverdueError(Exception):
     """The scenario did not come as far as its claim; that is no proof of anything."""
 
@@ -60,8 +70,8 @@ class Subject(Protocol):
     def topics(self) -> Sequence[Wanted]:
         """The topics that it needs and does not make itself."""
 
-    def met(self, value: bytes) -> int:
-        """How often an order was met, as a record of the changelog has it."""
+    def tally(self, key: bytes, value: bytes) -> tuple[str, int]:
+        """An order and how often it was met, as a record of the changelog has it."""
 
 
 class Stock:
@@ -83,8 +93,8 @@ class Stock:
     def topics(self) -> Sequence[Wanted]:
         return ()
 
-    def met(self, value: bytes) -> int:
-        return int(value)
+    def tally(self, key: bytes, value: bytes) -> tuple[str, int]:
+        return json.loads(key), json.loads(value)
 
 
 def wound(fault: str) -> pytest.MarkDecorator:
@@ -136,7 +146,8 @@ class Stage:
     def __init__(self, subject: Subject, stack: Addresses, environment: str, directory: Path) -> None:
         self.subject = subject
         self.commands, self.events = ORDERS_COMMANDS.name(environment), ORDERS_EVENTS.name(environment)
-        self.gate = directory / "gate"
+        self._gate = (directory / "gate").open("w")
+        fcntl.flock(self._gate, fcntl.LOCK_EX)
         self._stack = stack
         self._environment = environment
         self._directory = directory
@@ -144,6 +155,8 @@ class Stage:
         self._registry = ConfluentRegistry({"url": stack.registry}, registers=True)
         self._codec = Codec(self._registry, environment)
         self._client = {"bootstrap.servers": stack.kafka}
+        # log_level 0: what goes wrong is said by what waits for it.
+        self._admin = AdminClient({**self._client, "log_level": 0})
 
     def set(self, events_config: Mapping[str, str] = MappingProxyType({})) -> None:
         """Make what has to be there before the first worker."""
@@ -158,6 +171,7 @@ class Stage:
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
+        self._gate.close()
         self._registry.close()
 
     @property
@@ -171,7 +185,7 @@ class Stage:
             variable("environment"): self._environment,
             variable("kafka_bootstrap"): self._stack.kafka,
             variable("registry_url"): self._stack.registry,
-            GATE: str(self.gate),
+            GATE: self._gate.name,
             "PYTHONPATH": str(Path(__file__).parents[2]),
             **self.subject.variables(max_poll_seconds=max_poll_seconds),
         }
@@ -194,25 +208,33 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         """The state as whoever comes next will find it: the fold of the changelog."""
-        return {key.decode(): self.subject.met(value) for key, value in self.records(self.subject.changelog)}
+        return dict(self.subject.tally(*record) for record in self.records(self.subject.changelog))
 
     def committed(self) -> int:
         """How far the group says that it has come."""
         consumer = Consumer({**self._client, "group.id": self.subject.group})
         try:
             [place] = consumer.committed([TopicPartition(self.commands, 0)], timeout=SETTLE_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR:
+                raise
+            return 0
         finally:
             consumer.close()
         return max(place.offset, 0)
 
     def members(self) -> int:
         """How many workers the group has, in the broker's eyes."""
-        group = AdminClient(dict(self._client)).describe_consumer_groups([self.subject.group])[self.subject.group]
+        group = self._admin.describe_consumer_groups([self.subject.group])[self.subject.group]
         return len(group.result(SETTLE_SECONDS).members)
+
+    def open_gate(self) -> None:
+        """Let the outside answer from now on."""
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def asked(self) -> int:
         """How often the outside was asked."""
-        asked = self.gate.with_name(ASKED)
+        asked = self._directory / ASKED
         return len(asked.read_text(encoding="utf-8").splitlines()) if asked.exists() else 0
 
     def records(self, topic: str) -> list[tuple[bytes, bytes]]:
@@ -232,7 +254,7 @@ class Stage:
         return found
 
     def remove(self, topic: str) -> None:
-        for done in AdminClient(dict(self._client)).delete_topics([topic]).values():
+        for done in self._admin.delete_topics([topic]).values():
             done.result(SETTLE_SECONDS)
         self.until(lambda: topic not in self.admin.partition_counts(), f"end of {topic}")
 

@@ -23,7 +23,7 @@ def test_a_message_that_waits_for_the_outside_outlives_the_worker(stage: Stage) 
     stage.publish(order(1, OUTSIDE), order(2), order(3))
     stage.until(lambda: stage.committed() == 4, "commit of the last order")
     first.kill()
-    stage.gate.touch()
+    stage.open_gate()
     stage.start()
     stage.publish(order(4))
     stage.until(lambda: key_of(4) in stage.confirmations(), "confirmation by the next worker")
@@ -41,7 +41,7 @@ def test_a_message_that_cannot_be_decided_is_a_dead_letter(stage: Stage) -> None
 @wound("the message that can't be read is acknowledged, and written down nowhere")
 def test_a_message_that_cannot_be_read_is_a_dead_letter(stage: Stage) -> None:
     stage.start()
-    stage.publish_raw((key_of(0), b"\0\0\0\0\1not Avro"))
+    stage.publish_raw((key_of(0), b"not a record of ours"))
     stage.publish(order(1))
     stage.until(lambda: stage.committed() == 2, "commit past the message")
     assert len(stage.records(stage.subject.dead_letters)) == 1

@@ -5,8 +5,11 @@ import time
 import pytest
 
 from ops.stack.waiting import wait_until
-from tests.wounds.service import OUTSIDE, key_of, order
-from tests.wounds.subject import Stage, wound
+from tests.wounds.service import key_of, order
+from tests.wounds.subject import OverdueError, Stage, wound
+
+#: Messages enough to freeze a worker in the middle of them.
+MANY = 15_000
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow]
 
@@ -29,16 +32,16 @@ def test_a_worker_that_had_nothing_to_do_takes_over_when_it_is_needed(stage: Sta
 @wound("a worker that slept through the end of its session writes its old state over the new owner's")
 def test_a_worker_that_lost_its_partition_changes_no_state(stage: Stage) -> None:
     zombie = stage.start()
-    stage.publish(order(0))
-    stage.until(lambda: stage.counts() == {key_of(0): 1}, "first count")
-    stage.publish(order(0, OUTSIDE))
-    stage.until(lambda: stage.asked() == 1, "question to the outside")
+    stage.publish(*[order(0)] * MANY)
+    stage.until(lambda: stage.committed() > 0, "first commit")
     zombie.freeze()
-    stage.gate.touch()
+    if stage.committed() == MANY:
+        raise OverdueError("it was done before it could be frozen")
     stage.start()
-    stage.publish(order(0), order(0))
-    stage.until(lambda: stage.counts() == {key_of(0): 4}, "counts of the new owner")
-    before = len(stage.records(stage.subject.changelog))
+    stage.until(lambda: stage.committed() == MANY, "commit of the new owner")
+    # Whatever it is: Faust may count a message twice while it takes over, which is another matter.
+    owners = stage.counts()
+    written = len(stage.records(stage.subject.changelog))
     zombie.thaw()
-    wait_until(lambda: zombie.ended or len(stage.records(stage.subject.changelog)) > before, seconds=10)
-    assert stage.counts() == {key_of(0): 4}
+    wait_until(lambda: zombie.ended or len(stage.records(stage.subject.changelog)) > written, seconds=10)
+    assert stage.counts() == owners
