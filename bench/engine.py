@@ -318,7 +318,10 @@ def main() -> None:
     if "engine" in names:
         raise SystemExit("engine: not there yet")
     wish = Wish(wanted.messages, wanted.rate, wanted.seconds)
-    result = report(run({name: _BASELINES[name] for name in names}, wanted.rounds, wish))
+    try:
+        result = report(run({name: _BASELINES[name] for name in names}, wanted.rounds, wish))
+    except OrderflowError as error:
+        raise SystemExit(str(error)) from error
     if wanted.json:
         print(json.dumps(result))
         return
