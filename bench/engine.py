@@ -55,7 +55,7 @@ _ENGINE = ("-m", "ops.cli", "worker", "--app", "bench.counting:counter")
 _VARIANTS: Mapping[str, Command] = {
     "engine": _ENGINE,
     "engine_rocksdb": _ENGINE,
-    "idiomatic": ("-m", "bench.workers.idiomatic", "worker", "--without-web", "--loglevel", "warn"),
+    "idiomatic": ("-m", "bench.workers.idiomatic", "--loop", "uvloop", "worker", "--without-web", "--loglevel", "warn"),
     "librdkafka": ("-m", "bench.workers.librdkafka"),
 }
 
@@ -330,7 +330,10 @@ def main() -> None:
     wanted = arguments.parse_args()
     names = wanted.variant or list(_VARIANTS)
     wish = Wish(wanted.messages, wanted.rate, wanted.seconds)
-    result = report(run({name: _VARIANTS[name] for name in names}, wanted.rounds, wish))
+    try:
+        result = report(run({name: _VARIANTS[name] for name in names}, wanted.rounds, wish))
+    except OrderflowError as error:
+        raise SystemExit(str(error)) from error
     if wanted.json:
         print(json.dumps(result))
         return
