@@ -7,9 +7,12 @@ topic: two topics are read in any order, so a later decision heard on one says n
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.message import Message, Meta
 from streams.codec import Undecodable
@@ -20,6 +23,8 @@ S = TypeVar("S")
 
 _Heard = Mapping[str, Mapping[str, tuple[int, int]]]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: What a service hears of its own decisions.
+_OWN = (Wake, Performed)
 
 #: Millis between two tries of a message that waits: doubled each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
@@ -53,9 +58,8 @@ class Parked(NamedTuple):
     read: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[S]):
-    """What is kept of a key."""
+class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """What is kept of a key. A struct, because every record replaces one or two, and that is what a step costs."""
 
     #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
     #: a key that was forgotten and comes back must not use the numbers again that its neighbours have heard.
@@ -63,11 +67,11 @@ class Entry(Generic[S]):
     state: S | None = None
     timer: int | None = None
     #: Input topic -> the last offset absorbed.
-    absorbed: Mapping[str, int] = field(default_factory=dict)
+    absorbed: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
-    heard: _Heard = field(default_factory=dict)
+    heard: _Heard = msgspec.field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
-    pending: Mapping[str, Any] = field(default_factory=dict)
+    pending: Mapping[str, Any] = msgspec.field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
     #: Millis at which the key is forgotten; None for never.
@@ -108,8 +112,7 @@ class Wire(Protocol):
     def revived(self, key: str, parked: Parked) -> Arrival: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
 
     #: None forgets the key.
@@ -130,7 +133,7 @@ def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arriv
     if isinstance(message, Undecodable):
         # Nothing is noted of it: a repeat is one more dead letter, under the same name.
         return _decide(service, wire, entry, arrival)
-    if isinstance(message, Wake | Performed) and not _open(entry, message):
+    if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
     if isinstance(message, Wake) and message.deadline == entry.retry_at:
@@ -187,12 +190,11 @@ def _decide(
     if isinstance(message, Undecodable):
         refusal = Refusal(message.reason, message.detail, attempts)
         return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
-    if isinstance(message, Wake | Performed) and not _open(entry, message):  # while it waited, the key moved on
+    if isinstance(message, _OWN) and not _open(entry, message):  # while it waited, the key moved on
         return Step(entry)
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
     decision_id = f"{service.name}/{arrival.key}/{version}"
     origin = message.meta if isinstance(message, Message) else entry.origin
-    moved = replace(entry, version=version, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
         if isinstance(decision, Later):
@@ -201,6 +203,7 @@ def _decide(
         outputs = tuple(map(wire.output, _addressed(decision_id, origin, decision.sends)))
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
+        moved = replace(entry, version=version, origin=origin)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
     if decision.state is None:
         return Step(None, outputs)
@@ -210,9 +213,16 @@ def _decide(
     if decision.effects:
         asked = enumerate(decision.effects, start=1)
         pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
-    return Step(
-        replace(moved, state=decision.state, timer=decision.timer, expires=decision.expires, pending=pending), outputs
+    after = replace(
+        entry,
+        version=version,
+        state=decision.state,
+        timer=decision.timer,
+        pending=pending,
+        origin=origin,
+        expires=decision.expires,
     )
+    return Step(after, outputs)
 
 
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
@@ -267,14 +277,18 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
 
 def _addressed(decision_id: str, origin: Meta | None, sends: tuple[Message, ...]) -> tuple[Message, ...]:
     """The outputs with their envelope: an id that is the same again after a crash, and where they come from."""
+    cause, conversation, trace = None, None, None
+    if origin is not None:
+        cause, trace = origin.messageId, origin.traceparent
+        conversation = origin.correlationId or cause
     return tuple(
         message.model_copy(
             update={
                 "meta": Meta(
                     messageId=f"{decision_id}/{ordinal}",
-                    causationId=origin.messageId if origin else None,
-                    correlationId=(origin.correlationId or origin.messageId) if origin else None,
-                    traceparent=origin.traceparent if origin else None,
+                    causationId=cause,
+                    correlationId=conversation,
+                    traceparent=trace,
                 )
             }
         )

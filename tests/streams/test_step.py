@@ -1,5 +1,6 @@
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from schemas.message import Message, Meta
 from schemas.orders import ConfirmOrder, OrderCreated
