@@ -124,15 +124,16 @@ class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
 
 def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
     """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
+    message = arrival.message
+    if isinstance(message, Undecodable):
+        # Nothing is noted of it: a repeat is one more dead letter, under the same name. So it is refused again even
+        # where a later record of its topic was absorbed, since nobody owes the first dead letter after a crash.
+        return _decide(service, wire, entry, arrival)
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
-    message = arrival.message
     heard = _hear(entry.heard, arrival.topic, arrival.key, message)
     if heard is None:
         return None
-    if isinstance(message, Undecodable):
-        # Nothing is noted of it: a repeat is one more dead letter, under the same name.
-        return _decide(service, wire, entry, arrival)
     if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
