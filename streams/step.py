@@ -22,6 +22,8 @@ S = TypeVar("S")
 
 _Heard = Mapping[str, Mapping[str, tuple[int, int]]]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: What a service hears of its own decisions.
+_OWN = (Wake, Performed)
 
 #: Millis between two tries of a message that waits: doubled each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
@@ -55,8 +57,8 @@ class Parked(NamedTuple):
     read: bool = True
 
 
-class Entry(msgspec.Struct, Generic[S], frozen=True):
-    """What is kept of a key."""
+class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """What is kept of a key. A struct, because every record replaces one or two, and that is what a step costs."""
 
     #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
     #: a key that was forgotten and comes back must not use the numbers again that its neighbours have heard.
@@ -126,16 +128,17 @@ class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
 
 def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
     """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
+    message = arrival.message
+    if isinstance(message, Undecodable):
+        # Nothing is noted of it: a repeat is one more dead letter, under the same name. So it is refused again even
+        # where a later record of its topic was absorbed, since nobody owes the first dead letter after a crash.
+        return _decide(service, wire, entry, arrival)
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
-    message = arrival.message
     heard = _hear(entry.heard, arrival.topic, arrival.key, message)
     if heard is None:
         return None
-    if isinstance(message, Undecodable):
-        # Nothing is noted of it: a repeat is one more dead letter, under the same name.
-        return _decide(service, wire, entry, arrival)
-    if isinstance(message, Wake | Performed) and not _open(entry, message):
+    if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
     if isinstance(message, Wake) and message.deadline == entry.retry_at:
@@ -192,12 +195,11 @@ def _decide(
     if isinstance(message, Undecodable):
         refusal = Refusal(message.reason, message.detail, attempts)
         return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
-    if isinstance(message, Wake | Performed) and not _open(entry, message):  # while it waited, the key moved on
+    if isinstance(message, _OWN) and not _open(entry, message):  # while it waited, the key moved on
         return Step(entry)
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
     decision_id = f"{service.name}/{arrival.key}/{version}"
     origin = message.meta if isinstance(message, Message) else entry.origin
-    moved = replace(entry, version=version, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
         if isinstance(decision, Later):
@@ -209,6 +211,7 @@ def _decide(
         )
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
+        moved = replace(entry, version=version, origin=origin)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
     if decision.state is None:
         return Step(None, outputs)
@@ -218,9 +221,16 @@ def _decide(
     if decision.effects:
         asked = enumerate(decision.effects, start=1)
         pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
-    return Step(
-        replace(moved, state=decision.state, timer=decision.timer, expires=decision.expires, pending=pending), outputs
+    after = replace(
+        entry,
+        version=version,
+        state=decision.state,
+        timer=decision.timer,
+        pending=pending,
+        origin=origin,
+        expires=decision.expires,
     )
+    return Step(after, outputs)
 
 
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:

@@ -1,0 +1,25 @@
+"""A wire for tests of the pure parts."""
+
+from typing import Any
+
+from schemas.message import Message, Meta
+from streams.decision import Later
+from streams.step import Arrival, Envelope, Parked, Refusal
+
+
+class Bare:
+    """Messages are their own records; what can't be read yet says so in `raw`, and is what can be read of it later."""
+
+    def output(self, message: Message, envelope: Envelope) -> Message:
+        return message.model_copy(update={"meta": Meta.model_validate(envelope)})
+
+    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
+        return arrival.offset, refusal
+
+    def parked(self, arrival: Arrival) -> Parked:
+        read = not isinstance(arrival.message, Later)
+        value: Any = arrival.message if read else arrival.raw
+        return Parked(arrival.topic, arrival.offset, arrival.at, value, read=read)
+
+    def revived(self, key: str, parked: Parked) -> Arrival:
+        return Arrival(parked.topic, parked.offset, key, parked.at, parked.value)
