@@ -35,6 +35,12 @@ class Bare:
     def output(self, message: Message, envelope: Envelope) -> tuple[Message, Envelope]:
         return message, envelope
 
+    def check(self, key: str, entry: Entry[Any], outputs: tuple[Any, ...]) -> None:
+        """Anything can be written."""
+
+    def size(self, output: Any) -> int:  # noqa: ARG002 - they take no room
+        return 0
+
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
         return arrival.offset, refusal
 
