@@ -115,6 +115,12 @@ class Wire(Protocol):
 
     def revived(self, key: str, parked: Parked) -> Arrival: ...
 
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Any, ...]) -> None:
+        """Raises for what can't be written, or is more than one record of the changelog holds."""
+
+    def size(self, output: Any) -> int:
+        """How much of such a record it takes while it is owed."""
+
 
 class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
@@ -175,9 +181,16 @@ def _retry(service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival,
 
 
 def _park(wire: Wire, entry: Entry[S], arrival: Arrival) -> Step[S]:
+    detail = f"{MOST_PARKED} messages of {arrival.key} wait for the first of them already"
     if len(entry.parked) < MOST_PARKED:
-        return Step(replace(entry, parked=(*entry.parked, wire.parked(arrival))))
-    refusal = Refusal("too many wait", f"{MOST_PARKED} messages of {arrival.key} wait for the first of them already")
+        waiting = replace(entry, parked=(*entry.parked, wire.parked(arrival)))
+        try:
+            wire.check(arrival.key, waiting, ())
+        except ValueError as error:
+            detail = str(error)
+        else:
+            return Step(waiting)
+    refusal = Refusal("too many wait", detail)
     return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
 
 
@@ -209,28 +222,26 @@ def _decide(
             wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin))
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
+        after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
+        wire.check(arrival.key, after, outputs)
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
         moved = replace(entry, version=version, origin=origin)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
+    return Step(after, outputs)
+
+
+def _after(moved: Entry[S], decision_id: str, message: object, decision: Decision[S]) -> Entry[S] | None:
+    """What is kept of the key now."""
     if decision.state is None:
-        return Step(None, outputs)
-    pending = entry.pending
+        return None
+    pending = moved.pending
     if isinstance(message, Performed):
         pending = {effect_id: effect for effect_id, effect in pending.items() if effect_id != message.effect_id}
     if decision.effects:
         asked = enumerate(decision.effects, start=1)
         pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
-    after = replace(
-        entry,
-        version=version,
-        state=decision.state,
-        timer=decision.timer,
-        pending=pending,
-        origin=origin,
-        expires=decision.expires,
-    )
-    return Step(after, outputs)
+    return replace(moved, state=decision.state, timer=decision.timer, pending=pending, expires=decision.expires)
 
 
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:

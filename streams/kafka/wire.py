@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from schemas.message import Message, Meta
@@ -12,11 +13,13 @@ from streams.decision import Later
 from streams.errors import RegistryError
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
-from streams.kafka.topics import dead_letters_of, own_topic_of
+from streams.kafka.topics import LARGEST_INTERNAL, dead_letters_of, own_topic_of
 from streams.own import OwnCodec
+from streams.partition import MOST_OWED
 from streams.partitioner import partition_of
 from streams.service import Service
-from streams.step import Arrival, Envelope, Parked, Refusal
+from streams.state import StateCodec
+from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +27,16 @@ log = logging.getLogger(__name__)
 FORWARDED = "orderflow-forwarded-from"
 #: On a dead letter, beside the headers of the record: what became of it, and where it came from.
 DEAD_LETTER = "orderflow-dead-letter-"
-#: librdkafka refuses a larger record, and so do brokers by default.
+#: Brokers refuse a larger record by default, on the topics of the contract.
 LARGEST_RECORD = 1_000_000
+#: Bytes of a changelog record's value, which leaves room for its key and framing; and of what one decision may make of
+#: it, beside what the key owes already.
+LARGEST_KEPT = LARGEST_INTERNAL - 2**17
+_LARGEST_DECISION = LARGEST_KEPT - MOST_OWED
 
 
 class TooLargeError(ValueError):
-    """A decision whose output no broker would take."""
+    """A decision that no broker would take."""
 
 
 class Raw(NamedTuple):
@@ -57,9 +64,21 @@ class Wire:
     """The engine's way to and from Kafka."""
 
     def __init__(
-        self, codecs: Codecs, partition: int, partitions: int, aliases: Mapping[str, str], counters: Counters
+        self,
+        codecs: Codecs,
+        partition: int,
+        partitions: int,
+        aliases: Mapping[str, str],
+        counters: Counters,
+        *,
+        suspects: AbstractSet[str],
     ) -> None:
-        """`aliases`: input topic -> what its offsets are noted under; another one once it was deleted and made anew."""
+        """`aliases`: input topic -> what its offsets are noted under; another one once it was deleted and made anew.
+
+        `suspects`: keys of which something could not be written before. Only these are checked: it costs.
+        """
+        self._suspects = suspects
+        self._states = StateCodec(codecs.service)
         self._codecs = codecs
         self._service = codecs.service
         self._partition = partition
@@ -114,6 +133,20 @@ class Wire:
             addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
             headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
         return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
+
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Output, ...]) -> None:
+        if key not in self._suspects:
+            return
+        kept = b"" if entry is None else self._states.encode(key, entry)
+        size = len(kept) + sum(map(self.size, outputs))
+        if size > _LARGEST_DECISION:
+            raise TooLargeError(
+                f"the state of {key} and the outputs of one decision take {size} bytes, more than the changelog keeps "
+                "in a record: let its service keep less under one key"
+            )
+
+    def size(self, output: Output) -> int:
+        return len(output.value or b"") + len(output.key or b"") + sum(len(value or b"") for _, value in output.headers)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
         self._counters.dead_letter(refusal.cause)

@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.message import Message, Meta
 from streams.decision import Later
-from streams.step import Arrival, Envelope, Parked, Refusal
+from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 
 
 class Bare:
@@ -12,6 +12,12 @@ class Bare:
 
     def output(self, message: Message, envelope: Envelope) -> Message:
         return message.model_copy(update={"meta": Meta.model_validate(envelope)})
+
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Any, ...]) -> None:
+        """Anything can be written."""
+
+    def size(self, output: Any) -> int:  # noqa: ARG002 - they take no room
+        return 0
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
         return arrival.offset, refusal
