@@ -108,8 +108,10 @@ class Owner(Generic[S]):
         self._rest: _Rest | None = None
         self._failed: KafkaError | None = None
         self._fenced = False
-        for key, due, entry in replica.waiting():
-            self.partition.wakes.set(key, due)
+        for key, head, entry in replica.waiting():
+            self.partition.wakes.set(key, head.due)
+            if head.parked:
+                self.partition.parked.add(key)
             if entry is not None:
                 self.asked |= {effect_id: (key, effect) for effect_id, effect in entry.pending.items()}
         fold = replica.fold
@@ -141,6 +143,7 @@ class Owner(Generic[S]):
         counters.decide_seconds.observe(time.perf_counter() - started)
         counters.decided += round_.decided
         counters.repeats += round_.repeats
+        counters.unparked += round_.unparked
         self._begin(round_)
 
     def advance(self) -> None:

@@ -315,8 +315,9 @@ class Plane:
         """Read what the changelogs have; how many records that was."""
         if self._restorer is None:
             return 0
-        waits = 0 if any(not owner.idle for owner in self._owners.values()) else IDLE_SECONDS / 2
-        records = _fetched(self._restorer, 10_000, 0.005 if self._recoveries else waits)
+        # Who has inputs to wait for doesn't wait here, too.
+        patience = 0.005 if self._recoveries else 0 if self._owners else IDLE_SECONDS
+        records = _fetched(self._restorer, 10_000, patience)
         by_number: dict[int, list[Fetched]] = {}
         ended: list[int] = []
         for record in records:
@@ -413,9 +414,12 @@ class Plane:
     def _read(self, restored: int) -> int:
         """Hand what there is to the owners; how many records that was."""
         owners = self._owners
-        if not owners or not self._lease.holds() or not all(owner.room for owner in owners.values()):
-            if owners and not restored:
-                time.sleep(BUSY_SECONDS)
+        if not owners:
+            return 0
+        if not self._lease.holds():
+            time.sleep(IDLE_SECONDS / 10)
+            return 0
+        if not all(owner.room for owner in owners.values()):
             return 0
         records = _fetched(self._inputs, 1, self._patience(restored))
         if not records:
@@ -650,7 +654,7 @@ class Plane:
                     restored=restored,
                     to_restore=recovery.wanted if recovery else restored,
                     eta_seconds=eta,
-                    parked=0,
+                    parked=len(self._owners[number].partition.parked) if number in self._owners else 0,
                 )
             )
         return tuple(found)
