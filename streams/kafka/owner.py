@@ -99,6 +99,8 @@ class Owner(Generic[S]):
         self._changelog = replica.changelog
         self._claim = claim.marker
         self._next_offset = claim.offset + 1
+        #: Batches to the changelog.
+        self._unacknowledged = 0
         self._lease = lease
         self._counters = counters
         self._paid = self._marked = claim.marker.paid
@@ -167,6 +169,11 @@ class Owner(Generic[S]):
         if self._rest is not None and not self.partition.laden:
             self._decide(self._rest)
 
+    def look(self, end: int) -> None:
+        """Hear where the changelog ends: who has nothing to write would never notice a stranger."""
+        if not self._unacknowledged and end > self._next_offset:
+            self.stranger = True
+
     def mark(self, now: float, *, at_once: bool = False) -> None:
         """Say what is paid, where nothing else has said it for a while."""
         if self._marked < self._paid and (at_once or now - self._paid_at >= MARK_SECONDS) and not self._underway:
@@ -202,11 +209,13 @@ class Owner(Generic[S]):
     def _write(self, records: list[dict[str, Any]], underway: _Underway | None) -> None:
         """To the changelog, where nobody else writes: the offsets tell if somebody did."""
         count = len(records)
+        self._unacknowledged += 1
 
         def acknowledged(error: KafkaError | None, record: Fetched) -> None:
             if error is not None:
                 self._failed = error
                 return
+            self._unacknowledged -= 1
             offset = record.offset()
             if offset != self._next_offset + count - 1:
                 self.stranger = True

@@ -142,6 +142,8 @@ class Plane:
         self._owners: dict[int, Owner[Any]] = {}
         #: By partition, the keys of which something could not be written. Each cost the partition a life.
         self._suspects: dict[int, set[str]] = {}
+        #: By partition, our last claim since it was assigned.
+        self._epochs: dict[int, int] = {}
         self._ids: dict[str, str] = {}
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
@@ -259,7 +261,7 @@ class Plane:
     def _assigned(self, assignment: Assignment) -> None:
         self._wanted, self._retry_at = assignment, 0.0
         self._generation = assignment.generation
-        self._positions = {}
+        self._positions, self._epochs = {}, {}
 
     def _begin(self, assignment: Assignment) -> None:
         """Start to read the changelogs. A broker that doesn't answer is asked again."""
@@ -341,12 +343,16 @@ class Plane:
     def _claim(self, number: int, recovery: _Recovery) -> None:
         """Say in the changelog that from here on the partition is ours."""
         fold = recovery.replica.fold
+        if fold.epoch > self._epochs.get(number, fold.epoch):
+            # Whoever the group chose after us was faster. It will tell us, too; until then nothing is ours here.
+            return
         topics: dict[str, tuple[int, str]] = {}
         for topic in self._group.inputs:
             count, known = fold.topics.get(topic, (1, self._ids[topic]))
             # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
             topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = recovery.claim = fold.claim(self._generation or 0, topics)
+        claim = fold.claim(self._generation or 0, topics, again=number in self._epochs)
+        recovery.claim, self._epochs[number] = claim, claim.epoch
 
         def acknowledged(error: KafkaError | None, record: Any) -> None:
             if error is not None:
@@ -368,10 +374,7 @@ class Plane:
     def _own_it(self, number: int, recovery: _Recovery) -> None:
         claim = recovery.claim
         assert claim is not None  # noqa: S101 - it was acknowledged
-        if recovery.replica.fold.epoch > claim.epoch:
-            # Somebody claimed it after us. If we are wrong to be here, the group will say so.
-            recovery.claim = recovery.claimed_at = None
-            self._claim(number, recovery)
+        if recovery.replica.fold.epoch > claim.epoch:  # as in `_claim`
             return
         places = self._places(number)
         aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in claim.topics.items()}
@@ -605,6 +608,10 @@ class Plane:
         except KafkaException as error:
             log.warning("%s: the brokers don't say how its topics are (%s)", self._group.name, error)
             return
+        for owner in self._owners.values():
+            place = TopicPartition(self._group.changelog, owner.number)
+            _, end = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+            owner.look(end)
         changed = [topic for topic in self._group.inputs if ids[topic] != self._ids[topic]]
         if ids[self._group.changelog] != self._ids[self._group.changelog]:
             raise PlaneError(f"{self._group.changelog} was deleted and made again while its state was in use")
