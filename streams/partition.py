@@ -190,7 +190,7 @@ class Partition(Generic[S]):
                     round_.given_up.append(effect_id)
         due = after.due if after else None
         # A wake-up that was refused leaves its time as it was: it waits for the next life, and for a decider mended.
-        if not step.refusals or before is None or due != before.due:
+        if not step.refusals or before is None or before.parked or due != before.due:
             round_.due[key] = due
 
     def _commit(self, round_: Round, key: str, entry: Entry[S] | None, outputs: tuple[Any, ...]) -> None:

@@ -84,8 +84,10 @@ class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
 
     @property
     def due(self) -> int | None:
-        """When something has to happen to the key if nothing else does before."""
-        times = [time for time in (self.timer, self.expires, self.retry_at) if time is not None]
+        """When something has to happen to the key if nothing else does before. Where a message waits, deadlines do."""
+        if self.parked:
+            return self.retry_at
+        times = [time for time in (self.timer, self.expires) if time is not None]
         return min(times) if times else None
 
 
@@ -137,13 +139,10 @@ def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arriv
     if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
-    if isinstance(message, Wake) and message.deadline == entry.retry_at:
-        return _retry(service, wire, noted, arrival, now)
-    if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
-        # Whoever waits comes first; what is decided on it says anew how long the key stays.
-        return Step(replace(noted, expires=None) if entry.parked else None)
     if entry.parked:
-        return _park(wire, noted, arrival)
+        return _retry(service, wire, noted, arrival, now) if isinstance(message, Wake) else _park(wire, noted, arrival)
+    if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
+        return Step(None)
     step = _decide(service, wire, noted, arrival)
     if step is None:
         return Step(replace(noted, parked=(wire.parked(arrival),), retry_at=now + _pause(1), attempts=1))
@@ -229,7 +228,8 @@ def _decide(
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
     """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
     if isinstance(message, Wake):
-        return message.deadline in (entry.timer, entry.expires, entry.retry_at)
+        # A deadline that passes while a message waits comes again once none does, if it still stands then.
+        return message.deadline in ((entry.retry_at,) if entry.parked else (entry.timer, entry.expires))
     return message.effect_id in entry.pending
 
 
