@@ -214,7 +214,7 @@ class Partition(Generic[S]):
         self._count_parked(round_, key, before, after)
         due = after.due if after else None
         # A wake-up that was refused leaves its time as it was: it waits for the next life, and for a decider mended.
-        if not step.refusals or before is None or due != before.due:
+        if not step.refusals or before is None or before.parked or due != before.due:
             round_.due[key] = due
 
     def _count_parked(self, round_: Round, key: str, before: Entry[S] | None, after: Entry[S] | None) -> None:

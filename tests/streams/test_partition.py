@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,22 +23,28 @@ def id_of(number: int) -> str:
 
 KEY, OTHER = id_of(1), id_of(2)
 
-#: What a message asks for, by its id: so a test says in one word what is decided.
-ANSWERS: dict[str, Callable[[int, int], Decision[int] | Later]] = {
-    "count": lambda state, at: Decision(state + 1),
-    "answer": lambda state, at: Decision(state + 1, sends=(ConfirmOrder(orderId=KEY),)),
-    "forget": lambda state, at: Decision(None),
-    "say and forget": lambda state, at: Decision(None, sends=(ConfirmOrder(orderId=KEY),)),
-    "wait": lambda state, at: Decision(state + 1, timer=at + 10),
-    "later": lambda state, at: Later("not yet"),
-}
-
 
 def decide(state: int | None, message: ConfirmOrder | Wake, at: int) -> Decision[int] | Later:
+    """What a message asks for by its id: so a test says in one word what is decided."""
     if isinstance(message, Wake):
         raise ZeroDivisionError("no")
-    assert message.meta is not None
-    return ANSWERS[message.meta.messageId](state or 0, at)
+    said = message.meta and message.meta.messageId
+    after, sends = (state or 0) + 1, (ConfirmOrder(orderId=KEY),)
+    match said:
+        case "count":
+            return Decision(after)
+        case "answer":
+            return Decision(after, sends)
+        case "forget":
+            return Decision(None)
+        case "say and forget":
+            return Decision(None, sends)
+        case "wait":
+            return Decision(after, timer=at + 10)
+        case "later":
+            return Later("not yet")
+        case _:
+            raise ValueError(said)
 
 
 service = Service(name="teller", state=int, decide=decide, sends=(ConfirmOrder,))
@@ -71,7 +76,7 @@ class Life:
 
 
 def content(commit: Commit) -> tuple[int | None, list[int]]:
-    return commit.entry and commit.entry.state, [owed.round for owed in commit.owed]
+    return None if commit.entry is None else commit.entry.state, [owed.round for owed in commit.owed]
 
 
 def test_a_key_is_written_once_a_round_however_often_it_changes() -> None:
