@@ -114,7 +114,7 @@ class World:
 
     def publish(self, count: int, rate: float = float("inf")) -> None:
         """Blocks until all are acknowledged, or `stop` was called."""
-        producer = Producer({**self._client, **SETTINGS, "message.timeout.ms": 600_000})
+        producer = Producer({**self._client, **SETTINGS, "message.timeout.ms": 600_000, "log_level": 0})
         topic, began, lost = ORDERS_COMMANDS.name(self.environment), time.monotonic(), list[str]()
 
         def delivered(error: object, _record: object) -> None:

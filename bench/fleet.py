@@ -65,14 +65,17 @@ class Worker:
         logged = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [each for each in logged if each["event"] == event]
 
-    def partitions(self) -> list[int]:
-        """Those that it owns and works on; none while it can't be asked."""
+    def status(self) -> dict[str, Any]:
+        """What it tells of its service; nothing while it can't be asked."""
         try:
-            report = httpx.get(f"{self.events('starting')[-1]['http']}/ready", timeout=1).json()
+            services = httpx.get(f"{self.events('starting')[-1]['http']}/ready", timeout=1).json()["services"]
         except (httpx.HTTPError, IndexError):
-            return []
-        services = report["services"].values()
-        return [each["partition"] for one in services for each in one["partitions"] if each["role"] == "active"]
+            return {}
+        return next(iter(services.values()), {})
+
+    def partitions(self) -> list[int]:
+        """Those that it owns and works on."""
+        return [each["partition"] for each in self.status().get("partitions", ()) if each["role"] == "active"]
 
 
 class Fleet:

@@ -182,6 +182,7 @@ class Ledger:
                 "group.id": self._group,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
-                "log_level": 3,
+                # Brokers are killed here on purpose.
+                "log_level": 0,
             }
         )
