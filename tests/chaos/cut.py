@@ -26,5 +26,5 @@ def engine(service: Service[Any, Any], surroundings: Surroundings) -> Engine:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, flowing.clear)
     loop.add_signal_handler(signal.SIGUSR2, flowing.set)
-    control.Coordinator = _Held  # type: ignore[misc]  # in this process alone
+    control.Coordinator = _Held  # type: ignore[attr-defined]  # in this process alone
     return kafka_engine(service, surroundings)
