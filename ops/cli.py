@@ -68,3 +68,7 @@ def _causes(error: BaseException) -> list[str]:
         causes.append(f"{type(cause).__name__}: {cause}")
         error = cause
     return causes
+
+
+if __name__ == "__main__":
+    main()

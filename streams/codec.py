@@ -118,13 +118,15 @@ class Codec:
         except ValidationError as cause:
             return Undecodable(Reason.INVALID, _violations(reading.type, cause))
 
-    def encode(self, message: Message) -> bytes:
-        """Raises UnpublishableError for what its readers could not understand."""
+    def encode(self, message: Message, meta: Mapping[str, Any] | None = None) -> bytes:
+        """With the envelope of `meta`, or else its own. Raises UnpublishableError for what nobody could read."""
         writing = self._writings.get(type(message)) or self._prepare(type(message))
         body = BytesIO()
         body.write(writing.framing)
         try:
             fields = writing.dump(message)
+            if meta is not None:
+                fields["meta"] = meta
             schemaless_writer(body, writing.schema, fields, disable_tuple_notation=True)
         except (ValueError, TypeError) as cause:
             raise _refusal(message) from cause

@@ -18,6 +18,9 @@ from streams.step import Arrival, Entry, Refusal, Wire, absorb
 
 S = TypeVar("S")
 
+#: Bytes of outputs that a key may owe when more is decided for it: all that it owes stands in each of its records.
+MOST_OWED = 2**20
+
 
 class Commit(NamedTuple):
     """What the changelog record of a key says: all of its state, and all that it owes and is not known to be paid."""
@@ -103,8 +106,12 @@ class Partition(Generic[S]):
         #: Entries of rounds that are not paid yet, with the round that changed them last.
         self._unsettled: dict[str, tuple[int, Entry[S] | None]] = {}
         self._unpaid: dict[str, tuple[Owed, ...]] = {}
-        #: Forgotten keys whose changelog record may go, now that nothing is owed any more.
-        self._graves: set[str] = set()
+        #: Bytes of it.
+        self._owed_bytes: dict[str, int] = {}
+        #: A key owes so much that some of it has to be paid before anything else is decided.
+        self.laden = False
+        #: Forgotten keys whose changelog record may go, now that nothing is owed any more; in order, as a set has none.
+        self._graves: dict[str, None] = {}
         self.wakes = Wakes()
 
     @property
@@ -116,17 +123,24 @@ class Partition(Generic[S]):
         self._last_round += 1
         round_ = Round(self._last_round, {}, left=tuple(owed))
         self._unpaid |= owed
-        for key in foreign:
+        self._owed_bytes = {key: self._weight(each) for key, each in owed.items()}
+        for key in sorted(foreign):
             self._commit(round_, key, self._settled(key), ())
         round_.outputs = [each.output for each in sorted(chain.from_iterable(owed.values()), key=lambda it: it.round)]
         return round_
 
     def decide(self, arrivals: Iterable[Arrival], positions: Mapping[str, int], now: int) -> Round:
-        """Decide all; nothing may be done about it before the round's commits are in the changelog."""
+        """Decide all; nothing may be done about it before the round's commits are in the changelog.
+
+        Where a key gets `laden` on the way, the rest of an iterator is left for a later round, with the positions.
+        """
         self._last_round += 1
         round_ = Round(self._last_round, positions)
         for arrival in arrivals:
             self._absorb(round_, arrival, now)
+            if self.laden:
+                round_.positions = {}
+                break
         round_.graves = [key for key in self._graves if self.entry(key) is None and key not in self._unsettled]
         self._graves.clear()
         return round_
@@ -144,10 +158,15 @@ class Partition(Generic[S]):
             if number == round_.number:
                 del self._unsettled[key]
                 if commit.entry is None:
-                    self._graves.add(key)
+                    self._graves[key] = None
         for key in chain(round_.commits, round_.left):
             if owed := tuple(each for each in self._unpaid.pop(key, ()) if each.round > round_.number):
                 self._unpaid[key] = owed
+                self._owed_bytes[key] = self._weight(owed)
+            else:
+                self._owed_bytes.pop(key, None)
+        if self.laden:
+            self.laden = max(self._owed_bytes.values(), default=0) > MOST_OWED
 
     def entry(self, key: str) -> Entry[S] | None:
         unsettled = self._unsettled.get(key)
@@ -161,7 +180,8 @@ class Partition(Generic[S]):
     def _absorb(self, round_: Round, arrival: Arrival, now: int) -> None:
         key = arrival.key
         before = self.entry(key)
-        step = absorb(self._service, self._wire, before or Entry(), arrival, now)
+        start: Entry[S] = before or Entry()
+        step = absorb(self._service, self._wire, start, arrival, now)
         if step is None:
             round_.repeats += 1
             return
@@ -169,10 +189,11 @@ class Partition(Generic[S]):
         round_.outputs += step.outputs
         round_.refusals += step.refusals
         after = step.entry
-        if before is None and (after is None or (after.state is None and not after.parked)):
-            # Nothing is kept of the key, so the same record decides the same again.
+        if after is start:  # nothing is noted of it, so the same record is refused again
             return
-        if after is before:
+        if before is None and after is not None and after.state is None and not after.parked:
+            after = None  # it is no key yet
+        if before is None and after is None and not step.outputs:
             return
         self._commit(round_, key, after, step.outputs)
         pending_before = before.pending if before else {}
@@ -191,10 +212,15 @@ class Partition(Generic[S]):
         if not step.refusals or before is None or due != before.due:
             round_.due[key] = due
 
+    def _weight(self, owed: tuple[Owed, ...]) -> int:
+        return sum(self._wire.size(each.output) for each in owed)
+
     def _commit(self, round_: Round, key: str, entry: Entry[S] | None, outputs: tuple[Any, ...]) -> None:
         # The new record replaces those before it, so what they owe and is not paid yet goes along.
         owed = self._unpaid.get(key, ()) + tuple(Owed(round_.number, output) for output in outputs)
         if owed:
             self._unpaid[key] = owed
+            self._owed_bytes[key] = self._owed_bytes.get(key, 0) + sum(map(self._wire.size, outputs))
+            self.laden = self.laden or self._owed_bytes[key] > MOST_OWED
         self._unsettled[key] = (round_.number, entry)
         round_.commits[key] = Commit(entry, owed)

@@ -7,9 +7,11 @@ topic: two topics are read in any order, so a later decision heard on one says n
 
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.message import Message, Meta
 from streams.codec import Undecodable
@@ -20,6 +22,8 @@ S = TypeVar("S")
 
 _Heard = Mapping[str, Mapping[str, tuple[int, int]]]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: What a service hears of its own decisions.
+_OWN = (Wake, Performed)
 
 #: Millis between two tries of a message that waits: doubled each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
@@ -53,9 +57,8 @@ class Parked(NamedTuple):
     read: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[S]):
-    """What is kept of a key."""
+class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """What is kept of a key. A struct, because every record replaces one or two, and that is what a step costs."""
 
     #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
     #: a key that was forgotten and comes back must not use the numbers again that its neighbours have heard.
@@ -63,11 +66,11 @@ class Entry(Generic[S]):
     state: S | None = None
     timer: int | None = None
     #: Input topic -> the last offset absorbed.
-    absorbed: Mapping[str, int] = field(default_factory=dict)
+    absorbed: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
-    heard: _Heard = field(default_factory=dict)
+    heard: _Heard = msgspec.field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
-    pending: Mapping[str, Any] = field(default_factory=dict)
+    pending: Mapping[str, Any] = msgspec.field(default_factory=dict)
     #: The envelope of the last message absorbed: a wake-up has none, yet belongs to the same conversation and trace.
     origin: Meta | None = None
     #: Millis at which the key is forgotten; None for never.
@@ -81,12 +84,13 @@ class Entry(Generic[S]):
     @property
     def due(self) -> int | None:
         """When something has to happen to the key if nothing else does before."""
-        times = [time for time in (self.timer, self.expires, self.retry_at) if time is not None]
-        return min(times) if times else None
+        timer, expires, retry_at = self.timer, self.expires, self.retry_at
+        if expires is None and retry_at is None:  # most keys, and each is asked at each of its decisions
+            return timer
+        return min(time for time in (timer, expires, retry_at) if time is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a record goes to the dead-letter topic instead of changing the state."""
 
     cause: str
@@ -94,10 +98,14 @@ class Refusal:
     attempts: int = 1
 
 
+#: The fields of the meta of an output: an id that is the same again after a crash, and where it comes from.
+Envelope = dict[str, str | None]
+
+
 class Wire(Protocol):
     """How messages become records, and records come back from where they waited."""
 
-    def output(self, message: Message) -> Any:
+    def output(self, message: Message, envelope: Envelope) -> Any:
         """A record to be sent. Raises for what its readers could not understand."""
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Any:
@@ -107,9 +115,14 @@ class Wire(Protocol):
 
     def revived(self, key: str, parked: Parked) -> Arrival: ...
 
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Any, ...]) -> None:
+        """Raises for what can't be written, or is more than one record of the changelog holds."""
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[S]):
+    def size(self, output: Any) -> int:
+        """How much of such a record it takes while it is owed."""
+
+
+class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
 
     #: None forgets the key.
@@ -121,16 +134,17 @@ class Step(Generic[S]):
 
 def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
     """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
+    message = arrival.message
+    if isinstance(message, Undecodable):
+        # Nothing is noted of it: a repeat is one more dead letter, under the same name. So it is refused again even
+        # where a later record of its topic was absorbed, since nobody owes the first dead letter after a crash.
+        return _decide(service, wire, entry, arrival)
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
-    message = arrival.message
     heard = _hear(entry.heard, arrival.topic, arrival.key, message)
     if heard is None:
         return None
-    if isinstance(message, Undecodable):
-        # Nothing is noted of it: a repeat is one more dead letter, under the same name.
-        return _decide(service, wire, entry, arrival)
-    if isinstance(message, Wake | Performed) and not _open(entry, message):
+    if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
     if isinstance(message, Wake) and message.deadline == entry.retry_at:
@@ -167,9 +181,16 @@ def _retry(service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival,
 
 
 def _park(wire: Wire, entry: Entry[S], arrival: Arrival) -> Step[S]:
+    detail = f"{MOST_PARKED} messages of {arrival.key} wait for the first of them already"
     if len(entry.parked) < MOST_PARKED:
-        return Step(replace(entry, parked=(*entry.parked, wire.parked(arrival))))
-    refusal = Refusal("too many wait", f"{MOST_PARKED} messages of {arrival.key} wait for the first of them already")
+        waiting = replace(entry, parked=(*entry.parked, wire.parked(arrival)))
+        try:
+            wire.check(arrival.key, waiting, ())
+        except ValueError as error:
+            detail = str(error)
+        else:
+            return Step(waiting)
+    refusal = Refusal("too many wait", detail)
     return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
 
 
@@ -187,32 +208,40 @@ def _decide(
     if isinstance(message, Undecodable):
         refusal = Refusal(message.reason, message.detail, attempts)
         return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
-    if isinstance(message, Wake | Performed) and not _open(entry, message):  # while it waited, the key moved on
+    if isinstance(message, _OWN) and not _open(entry, message):  # while it waited, the key moved on
         return Step(entry)
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
     decision_id = f"{service.name}/{arrival.key}/{version}"
     origin = message.meta if isinstance(message, Message) else entry.origin
-    moved = replace(entry, version=version, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
         if isinstance(decision, Later):
             return None
         _check(service, message, decision)
-        outputs = tuple(map(wire.output, _addressed(decision_id, origin, decision.sends)))
+        outputs = tuple(
+            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin))
+            for ordinal, sent in enumerate(decision.sends, start=1)
+        )
+        after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
+        wire.check(arrival.key, after, outputs)
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
+        moved = replace(entry, version=version, origin=origin)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
+    return Step(after, outputs)
+
+
+def _after(moved: Entry[S], decision_id: str, message: object, decision: Decision[S]) -> Entry[S] | None:
+    """What is kept of the key now."""
     if decision.state is None:
-        return Step(None, outputs)
-    pending = entry.pending
+        return None
+    pending = moved.pending
     if isinstance(message, Performed):
         pending = {effect_id: effect for effect_id, effect in pending.items() if effect_id != message.effect_id}
     if decision.effects:
         asked = enumerate(decision.effects, start=1)
         pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
-    return Step(
-        replace(moved, state=decision.state, timer=decision.timer, expires=decision.expires, pending=pending), outputs
-    )
+    return replace(moved, state=decision.state, timer=decision.timer, pending=pending, expires=decision.expires)
 
 
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
@@ -265,18 +294,11 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
             raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
-def _addressed(decision_id: str, origin: Meta | None, sends: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The outputs with their envelope: an id that is the same again after a crash, and where they come from."""
-    return tuple(
-        message.model_copy(
-            update={
-                "meta": Meta(
-                    messageId=f"{decision_id}/{ordinal}",
-                    causationId=origin.messageId if origin else None,
-                    correlationId=(origin.correlationId or origin.messageId) if origin else None,
-                    traceparent=origin.traceparent if origin else None,
-                )
-            }
-        )
-        for ordinal, message in enumerate(sends, start=1)
-    )
+def _envelope(message_id: str, origin: Meta | None) -> Envelope:
+    """What caused an output, the conversation and the trace that it belongs to."""
+    return {
+        "messageId": message_id,
+        "causationId": origin.messageId if origin else None,
+        "correlationId": (origin.correlationId or origin.messageId) if origin else None,
+        "traceparent": origin.traceparent if origin else None,
+    }

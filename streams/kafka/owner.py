@@ -8,7 +8,7 @@ Any number of rounds follow each other through these stages. The producer keeps 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -20,9 +20,10 @@ from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.kafka.lease import Lease
 from streams.kafka.replica import Replica
-from streams.kafka.wire import LARGEST_RECORD, Wire
+from streams.kafka.wire import LARGEST_KEPT, Wire
 from streams.partition import Partition, Round
 from streams.service import Service
+from streams.state import StateError
 from streams.step import Arrival
 
 S = TypeVar("S")
@@ -59,6 +60,15 @@ class _Underway:
     offset: int = 0
 
 
+class _Rest(NamedTuple):
+    """Of what was read, whatever is not decided yet."""
+
+    arrivals: Iterator[Arrival]
+    moved: list[Output]
+    positions: Mapping[str, int]
+    now: int
+
+
 class Owner(Generic[S]):
     """One life of a partition, from its claim to its revocation."""
 
@@ -82,6 +92,8 @@ class Owner(Generic[S]):
         self.asked: dict[str, tuple[str, Any]] = {}
         self.given_up: list[str] = []
         self.stranger = False
+        #: A key that can't be written as it was decided, and why: this life is over, and in the next it is a suspect.
+        self.unwritable: tuple[str, str] | None = None
         self._replica = replica
         self._producer = producer
         self._changelog = replica.changelog
@@ -92,6 +104,8 @@ class Owner(Generic[S]):
         self._paid = self._marked = claim.marker.paid
         self._paid_at = 0.0
         self._underway: deque[_Underway] = deque()
+        #: Of the last read, what has to wait until more is paid.
+        self._rest: _Rest | None = None
         self._failed: KafkaError | None = None
         self._fenced = False
         for key, due, entry in replica.waiting():
@@ -105,19 +119,24 @@ class Owner(Generic[S]):
 
     @property
     def room(self) -> bool:
-        return len(self._underway) < MOST_ROUNDS
+        return len(self._underway) < MOST_ROUNDS and self._rest is None
 
     @property
     def idle(self) -> bool:
         """Nothing on its way."""
-        return not self._underway
+        return not self._underway and self._rest is None
 
-    def take(self, arrivals: Iterable[Arrival], moved: list[Output], positions: Mapping[str, int], now: int) -> None:
+    def take(self, arrivals: Iterator[Arrival], moved: list[Output], positions: Mapping[str, int], now: int) -> None:
         """Decide a round and send it off."""
+        self._decide(_Rest(arrivals, moved, positions, now))
+
+    def _decide(self, rest: "_Rest") -> None:
         started = time.perf_counter()
-        round_ = self.partition.decide(arrivals, positions, now)
-        # `arrivals` is lazy: only now is it known what lies on the wrong partition.
-        round_.outputs += moved
+        round_ = self.partition.decide(rest.arrivals, rest.positions, rest.now)
+        # The arrivals are lazy: only now is it known what lies on the wrong partition.
+        round_.outputs += rest.moved
+        rest.moved.clear()
+        self._rest = rest if self.partition.laden else None
         counters = self._counters
         counters.decide_seconds.observe(time.perf_counter() - started)
         counters.decided += round_.decided
@@ -142,6 +161,8 @@ class Owner(Generic[S]):
                 self._publish(underway)
         while self._underway and self._underway[0].durable and not self._underway[0].awaited:
             self._settle(self._underway.popleft())
+        if self._rest is not None and not self.partition.laden:
+            self._decide(self._rest)
 
     def mark(self, now: float, *, at_once: bool = False) -> None:
         """Say what is paid, where nothing else has said it for a while."""
@@ -154,18 +175,20 @@ class Owner(Generic[S]):
 
     def _begin(self, round_: Round) -> None:
         underway = _Underway(round_, time.perf_counter())
-        self._underway.append(underway)
         records: list[dict[str, Any]] = []
         for key, commit in round_.commits.items():
-            raw = b"" if commit.entry is None else self._replica.encoded(key, commit.entry)
+            try:
+                raw = b"" if commit.entry is None else self._replica.encoded(key, commit.entry)
+            except StateError as error:
+                self.unwritable = (key, str(error))
+                return
             value = encode(Record(self._claim.epoch, round_.number, self._paid, raw, commit.owed))
-            if len(value) > LARGEST_RECORD:
-                raise OwnerError(
-                    f"{self._changelog}[{self.number}]: the state of {key} with what it owes takes {len(value)} bytes, "
-                    "more than a record may: let its service keep less under one key"
-                )
+            if len(value) > LARGEST_KEPT:
+                self.unwritable = (key, f"its record of the changelog would take {len(value)} bytes")
+                return
             underway.entries[key] = raw
             records.append({"key": key.encode(), "value": value})
+        self._underway.append(underway)
         records += ({"key": key.encode(), "value": None} for key in round_.graves)
         self._counters.changelog_records += len(records)
         if records:

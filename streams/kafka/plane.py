@@ -38,9 +38,10 @@ from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
 from streams.kafka.replica import Replica
 from streams.kafka.status import PartitionStatus
-from streams.kafka.topics import own_topic_of
-from streams.kafka.wire import Codecs, Wire, number_of
+from streams.kafka.topics import LARGEST_INTERNAL, own_topic_of
+from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnError
+from streams.partitioner import partition_of
 from streams.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ _PRODUCER: dict[str, Any] = {
     "linger.ms": 0,
     "batch.num.messages": 10_000,
     "queue.buffering.max.messages": 500_000,
+    "message.max.bytes": LARGEST_INTERNAL,
     "log_level": 3,
 }
 _CONSUMER: dict[str, Any] = {
@@ -138,6 +140,8 @@ class Plane:
         self._replicas: dict[int, Replica[Any]] = {}
         self._recoveries: dict[int, _Recovery] = {}
         self._owners: dict[int, Owner[Any]] = {}
+        #: By partition, the keys of which something could not be written. Each cost the partition a life.
+        self._suspects: dict[int, set[str]] = {}
         self._ids: dict[str, str] = {}
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
@@ -165,7 +169,8 @@ class Plane:
             loop.call_soon_threadsafe(_resolve, revoked)
 
         self._commands.put(command)
-        await revoked
+        while not revoked.done() and self._thread.is_alive():  # a thread that died writes nothing any more
+            await asyncio.wait({revoked}, timeout=IDLE_SECONDS)
 
     def committable(self) -> Mapping[tuple[str, int], Position]:
         return dict(self._positions)
@@ -289,7 +294,7 @@ class Plane:
 
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
-        store = self._stores.open(self._service.name, number)
+        store = self._stores.open(self._group.name, number)
         topic_id = self._ids[changelog]
         return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
 
@@ -369,7 +374,8 @@ class Plane:
             return
         places = self._places(number)
         aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in claim.topics.items()}
-        wire = Wire(self._codecs, number, self._group.partitions, aliases, self._counters)
+        suspects = self._suspects.setdefault(number, set())
+        wire = Wire(self._codecs, number, self._group.partitions, aliases, self._counters, suspects=suspects)
         self._owners[number] = Owner(
             self._service,
             wire,
@@ -476,6 +482,16 @@ class Plane:
             )
             self._counters.fences += 1
             self._relearn(number)
+        elif owner.unwritable:
+            self._suspect(number, *owner.unwritable)
+
+    def _suspect(self, number: int, key: str, problem: str) -> None:
+        """Begin again without what can't be written: whatever asks for it is a dead letter then."""
+        if key in self._suspects[number]:
+            raise PlaneError(f"{self._group.changelog}[{number}]: the state of {key} can't be written: {problem}")
+        log.warning("%s[%s]: the state of %s can't be written: %s", self._group.changelog, number, key, problem)
+        self._suspects[number].add(key)
+        self._relearn(number)
 
     def _relearn(self, number: int) -> None:
         """End this life of a partition, and begin the next."""
@@ -504,7 +520,7 @@ class Plane:
                 self._counters.effects[kind, "failed"] += 1
                 self._outside.failed(result.call, now, result.error)
                 continue
-            number = number_of(result.call.key.encode(), self._group.partitions)
+            number = partition_of(result.call.key.encode(), self._group.partitions)
             try:
                 told = self._codecs.own.encode(Performed(result.call.effect_id, result.outcome))
             except OwnError as error:
@@ -546,6 +562,7 @@ class Plane:
     def _drop(self) -> None:
         self._owners.clear()
         self._recoveries.clear()
+        self._suspects.clear()
         self._inputs.unassign()
         if self._restorer is not None:
             self._restorer.close()

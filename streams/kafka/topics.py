@@ -11,6 +11,9 @@ from streams.topics import Wanted, wanted
 #: How long a changelog keeps every record of a key: what a decision owes stands in its own record alone, and a late
 #: record of a worker that lost its partition must be found beside the one it would hide.
 COMPACTION_LAG_MS = 60 * 60 * 1_000
+#: Bytes of a record of a changelog or of dead letters: a dead letter is larger than the largest record that any other
+#: topic takes, and the state of a key stands beside what it owes.
+LARGEST_INTERNAL = 4 * 2**20
 
 
 def group_of(service: str, environment: str) -> str:
@@ -36,12 +39,13 @@ def internal_topics(service: Service[Any, Any], environment: str, *, brokers: in
     """Fitted to its inputs: as many partitions, so that a key has one number everywhere, and as many copies."""
     like = wanted(service.topics[0], environment, brokers=brokers)
     in_sync = {"min.insync.replicas": like.config["min.insync.replicas"]}
+    large = {"max.message.bytes": str(LARGEST_INTERNAL)}
     compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(COMPACTION_LAG_MS)}
     return [
-        replace(like, name=changelog_of(service.name, environment), config=compacted | in_sync),
+        replace(like, name=changelog_of(service.name, environment), config=compacted | large | in_sync),
         replace(like, name=own_topic_of(service.name, environment), config=_kept(COMMANDS_STAY) | in_sync),
         # Nobody has settled these: what is deleted here is lost, so they stay as long as anything does.
-        replace(like, name=dead_letters_of(service.name, environment), config=_kept(EVENTS_STAY) | in_sync),
+        replace(like, name=dead_letters_of(service.name, environment), config=_kept(EVENTS_STAY) | large | in_sync),
     ]
 
 

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from schemas.message import Message
+from schemas.message import Message, Meta
 from streams.changelog import Output
 from streams.cloudevents import headers_of, with_meta
 from streams.codec import Codec, Reason, Undecodable
@@ -13,11 +13,13 @@ from streams.decision import Later
 from streams.errors import RegistryError
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
-from streams.kafka.topics import dead_letters_of, own_topic_of
+from streams.kafka.topics import LARGEST_INTERNAL, dead_letters_of, own_topic_of
 from streams.own import OwnCodec
+from streams.partition import MOST_OWED
 from streams.partitioner import partition_of
 from streams.service import Service
-from streams.step import Arrival, Parked, Refusal
+from streams.state import StateCodec
+from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +27,16 @@ log = logging.getLogger(__name__)
 FORWARDED = "orderflow-forwarded-from"
 #: On a dead letter, beside the headers of the record: what became of it, and where it came from.
 DEAD_LETTER = "orderflow-dead-letter-"
-#: librdkafka refuses a larger record, and so do brokers by default.
+#: Brokers refuse a larger record by default, on the topics of the contract.
 LARGEST_RECORD = 1_000_000
-
-#: Keys come back: a saga has ten records or so, and the hash is done in Python.
-number_of = lru_cache(maxsize=65_536)(partition_of)
+#: Bytes of a changelog record's value, which leaves room for its key and framing; and of what one decision may make of
+#: it, beside what the key owes already.
+LARGEST_KEPT = LARGEST_INTERNAL - 2**17
+_LARGEST_DECISION = LARGEST_KEPT - MOST_OWED
 
 
 class TooLargeError(ValueError):
-    """A decision whose output no broker would take."""
+    """A decision that no broker would take."""
 
 
 class Raw(NamedTuple):
@@ -61,9 +64,21 @@ class Wire:
     """The engine's way to and from Kafka."""
 
     def __init__(
-        self, codecs: Codecs, partition: int, partitions: int, aliases: Mapping[str, str], counters: Counters
+        self,
+        codecs: Codecs,
+        partition: int,
+        partitions: int,
+        aliases: Mapping[str, str],
+        counters: Counters,
+        *,
+        suspects: AbstractSet[str],
     ) -> None:
-        """`aliases`: input topic -> what its offsets are noted under; another one once it was deleted and made anew."""
+        """`aliases`: input topic -> what its offsets are noted under; another one once it was deleted and made anew.
+
+        `suspects`: keys of which something could not be written before. Only these are checked: it costs.
+        """
+        self._suspects = suspects
+        self._states = StateCodec(codecs.service)
         self._codecs = codecs
         self._service = codecs.service
         self._partition = partition
@@ -93,7 +108,7 @@ class Wire:
                 continue
             if not key:
                 message = Undecodable(Reason.INVALID, "it has no key, so it belongs to no state")
-            elif number_of(raw_key or b"", self._partitions) != self._partition:
+            elif partition_of(raw_key or b"", self._partitions) != self._partition:
                 headers = tuple(record.headers() or ())
                 if all(name != FORWARDED for name, _ in headers):
                     moved.append(self._forwarded(topic, record, headers))
@@ -105,18 +120,33 @@ class Wire:
                 message = with_meta(message, record.headers, topic, self._partition, offset)
             yield Arrival(alias, offset, key, at, message, record)
 
-    def output(self, message: Message) -> Output:
+    def output(self, message: Message, envelope: Envelope) -> Output:
         topic, key = message.contract.topic, message.record_key
         assert topic is not None  # noqa: S101 - a service's sends are checked when it is built
         assert key is not None  # noqa: S101 - `absorb` lets nothing else through
-        raw_key, value = key.encode(), self._codecs.messages.encode(message)
+        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope)
         if len(value) > LARGEST_RECORD:
             raise TooLargeError(f"{type(message).__name__} of {key} takes {len(value)} bytes, more than a record may")
         headers: tuple[tuple[str, bytes | None], ...] = ()
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
-            headers = tuple(headers_of(message, f"/{self._service.name}", 0))
-        return Output(name, number_of(raw_key, topic.partitions), raw_key, value, headers)
+            addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
+            headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
+        return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
+
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Output, ...]) -> None:
+        if key not in self._suspects:
+            return
+        kept = b"" if entry is None else self._states.encode(key, entry)
+        size = len(kept) + sum(map(self.size, outputs))
+        if size > _LARGEST_DECISION:
+            raise TooLargeError(
+                f"the state of {key} and the outputs of one decision take {size} bytes, more than the changelog keeps "
+                "in a record: let its service keep less under one key"
+            )
+
+    def size(self, output: Output) -> int:
+        return len(output.value or b"") + len(output.key or b"") + sum(len(value or b"") for _, value in output.headers)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
         self._counters.dead_letter(refusal.cause)
@@ -172,7 +202,7 @@ class Wire:
 
     def _forwarded(self, topic: str, record: Fetched, headers: tuple[tuple[str, bytes | None], ...]) -> Output:
         raw_key = record.key() or b""
-        right = number_of(raw_key, self._partitions)
+        right = partition_of(raw_key, self._partitions)
         self._counters.forwarded[topic] += 1
         log.warning(
             "%s[%s]@%s: key %r belongs to partition %s, and is moved there; its producer doesn't use the partitioner "

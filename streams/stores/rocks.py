@@ -5,6 +5,7 @@ never out of order and never half a batch, so what is left is an older state tog
 """
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -33,6 +34,10 @@ _BLOOM_BITS = 10
 _INFO_LOG_BYTES = 2**20
 _SCANNED_AT_ONCE = 10_000
 _GONE = ".gone"
+#: A disk that takes no write for so long will not keep up.
+STALL_SECONDS = 10.0
+PAUSE_SECONDS = 0.001
+_STALLED = "Result incomplete: Write stall"
 
 #: No entry can have the changelog's own key, so it is free for the meta.
 _META_KEY = MARKER_KEY
@@ -43,8 +48,10 @@ class RocksStore:
 
     def __init__(self, path: Path, options: Options) -> None:
         self._path = path
-        self._unlogged = WriteOptions()
-        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # the stub is wrong: a property
+        self._options = WriteOptions()
+        # RocksDB itself would wait without end where the disk is full and its flush can't succeed.
+        self._options.no_slowdown = True
+        self._options.disable_wal = True  # type: ignore[method-assign, assignment]  # the stub is wrong: a property
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._db = Rdict(str(path), options)
@@ -60,20 +67,19 @@ class RocksStore:
         return value
 
     def write(self, items: Iterable[tuple[bytes, bytes | None]], meta: bytes | None = None) -> None:
-        batch = WriteBatch(raw_mode=True)
-        for key, value in items:
-            if key == _META_KEY:
-                raise ValueError(f"{MARKER_KEY!r} is the changelog's own key and can't be an entry's")
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+        changes = dict(items)
+        if MARKER_KEY in changes:
+            raise ValueError(f"{MARKER_KEY!r} is the changelog's own key and can't be an entry's")
         if meta is not None:
-            batch.put(_META_KEY, meta)
-        try:
-            self._db.write(batch, self._unlogged)
-        except Exception as cause:
-            raise _error(self._path, cause) from cause
+            changes[_META_KEY] = meta
+        deadline = time.monotonic() + STALL_SECONDS
+        while not self._written(changes):
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"the store at {self._path}: the disk took no write for {STALL_SECONDS:.0f} s; see its LOG there, "
+                    "give the worker a faster disk, and start it again; the changelog has all that it held"
+                )
+            time.sleep(PAUSE_SECONDS)
         if meta is not None:
             self.meta = meta
 
@@ -84,6 +90,23 @@ class RocksStore:
             yield from ((key, value) for key, value in piece if key != _META_KEY)
             # The least key that is greater.
             after = piece[-1][0] + b"\0"
+
+    def _written(self, changes: dict[bytes, bytes | None]) -> bool:
+        """False while both buffers are full."""
+        # A batch anew for each try: RocksDB takes it, whether it writes it or not.
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        try:
+            self._db.write(batch, self._options)
+        except Exception as cause:
+            if str(cause) == _STALLED:
+                return False
+            raise _error(self._path, cause) from cause
+        return True
 
     def count(self) -> int:
         return self._db.property_int_value("rocksdb.estimate-num-keys") or 0
@@ -142,9 +165,9 @@ class RocksStores:
         for gone in directory.glob(f"*/*{_GONE}"):
             _remove(gone)
 
-    def open(self, service: str, partition: int) -> RocksStore:
-        store = RocksStore(self._directory / service / str(partition), self._options)
-        self._stores[service, partition] = store
+    def open(self, group: str, partition: int) -> RocksStore:
+        store = RocksStore(self._directory / group / str(partition), self._options)
+        self._stores[group, partition] = store
         return store
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -292,7 +293,7 @@ def test_an_entry_of_another_format_is_refused_whether_it_is_read_or_scanned() -
 def test_a_value_that_bytes_cannot_carry_is_refused_when_it_is_written(value: Any) -> None:
     assert isinstance(ENTRY.state, Order)
     with pytest.raises(StateError, match=f"orders: the state of {KEY} can't be written: "):
-        orders(3).encode(KEY, replace(ENTRY, state=replace(ENTRY.state, total=value)))
+        orders(3).encode(KEY, msgspec.structs.replace(ENTRY, state=replace(ENTRY.state, total=value)))
 
 
 class Shade(Enum):

@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from streams.stores import Store, StoreError, Stores
+from streams.stores import Store, StoreError, Stores, rocks
 from streams.stores.memory import MemoryStores
 from streams.stores.rocks import RocksStore, RocksStores
 
@@ -176,6 +176,27 @@ def test_after_kill_9_a_store_is_an_older_one_with_the_meta_of_that_time(tmp_pat
         }
 
 
+def test_a_write_waits_for_a_disk_that_is_behind(tmp_path: Path) -> None:
+    with closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17)) as stores:
+        store = stores.open("orders", 0)
+        for number in range(200):
+            store.write([(b"%d" % number, os.urandom(50_000))], b"%d" % number)
+        assert {key for key, _ in store.scan()} == {b"%d" % number for number in range(200)}
+
+
+def test_a_disk_that_stays_behind_is_an_error_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rocks, "STALL_SECONDS", 0)
+    with closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17)) as stores:
+        store = stores.open("orders", 0)
+        with pytest.raises(StoreError, match="the disk took no write for 0 s; see its LOG there"):
+            write_without_pause(store)
+
+
+def write_without_pause(store: Store) -> None:
+    for number in range(1_000):
+        store.write([(b"%d" % number, os.urandom(50_000))])
+
+
 def opening(directory: Path) -> str:
     with pytest.raises(StoreError) as raised:
         RocksStores(directory, partitions=1).open("orders", 0)
@@ -255,20 +276,22 @@ FILLER = dedent(
 )
 def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
     script = 'mount -t tmpfs -o size=8m none "$0" && exec "$1" -c "$2" "$0"'
-    command = ["unshare", "-rm", "sh", "-c", script, str(tmp_path), sys.executable, FILLER]
+    command: list[str | Path] = ["unshare", "-rm", "sh", "-c", script, tmp_path, sys.executable, FILLER]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert text.startswith(f"the store at {tmp_path / 'orders' / '0'}: IO error: No space left on device")
     assert "make room on the disk and start the worker again; the changelog has all that it held" in text
 
 
 def test_all_stores_together_keep_to_one_budget_of_memory(tmp_path: Path) -> None:
-    budget, partitions = 4 * 2**20, 8
+    budget, partitions, batch = 4 * 2**20, 8, 40
+    # The write that fills a buffer goes in whole.
+    limit = budget + partitions * 2 * batch * 1_000
     with closing(RocksStores(tmp_path, partitions=partitions, cache_bytes=budget, buffer_bytes=budget)) as stores:
         opened = [stores.open("orders", partition) for partition in range(partitions)]
         for number in range(50):
             for store in opened:
-                store.write((b"%d-%d" % (number, each), os.urandom(1_000)) for each in range(40))
-                assert sum(map(buffered, opened)) <= budget
+                store.write((b"%d-%d" % (number, each), os.urandom(1_000)) for each in range(batch))
+                assert sum(map(buffered, opened)) <= limit
         for store in opened:
             assert len(list(map(store.get, (b"%d-0" % number for number in range(50))))) == 50
         assert cached(opened[0]) <= budget
