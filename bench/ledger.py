@@ -5,13 +5,14 @@ the n-th output of a key is known beforehand. The changelog is folded here once 
 time: an epoch that is older than the newest before it doesn't count, and what counts of a key never goes back.
 """
 
+import time
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.orders import ConfirmOrder, OrderConfirmed
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
@@ -27,6 +28,7 @@ from tests.streams.kafka.counting import Count
 #: Violations that are told one by one; a broken engine has many of the same kind.
 _MOST_TOLD = 10
 _READ_SECONDS = 30.0
+_PAUSE_SECONDS = 0.2
 
 
 @dataclass(slots=True)
@@ -79,9 +81,17 @@ class Ledger:
     def progress(self) -> tuple[int, int]:
         """How many inputs are committed, and how many there are."""
         places = [TopicPartition(topic, number) for topic in self.inputs for number in range(PARTITIONS)]
-        committed = self._asking.committed(places, timeout=_READ_SECONDS)
-        ends = [self._asking.get_watermark_offsets(place, timeout=_READ_SECONDS)[1] for place in places]
-        return sum(max(place.offset, 0) for place in committed), sum(ends)
+        deadline = time.monotonic() + _READ_SECONDS
+        while True:
+            try:
+                committed = self._asking.committed(places, timeout=_READ_SECONDS)
+                ends = [self._asking.get_watermark_offsets(place, timeout=_READ_SECONDS)[1] for place in places]
+            except KafkaException:  # a broker that comes back says for a moment that it leads nothing
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return sum(max(place.offset, 0) for place in committed), sum(ends)
 
     def close(self) -> None:
         self._asking.close()
