@@ -544,7 +544,7 @@ class Plane:
         self._wanted = None
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
-        while not all(owner.idle for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
+        while not all(owner.idle or owner.stranger for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
             self._producer.poll(BUSY_SECONDS)
             for owner in owners:
                 owner.advance()
