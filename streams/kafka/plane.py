@@ -102,6 +102,8 @@ class _Recovery:
     #: As many records as there seemed to be.
     wanted: int
     read_at_start: int
+    #: The end of the changelog was seen.
+    read: bool = False
     claim: Marker | None = None
     #: The offset of our claim, once it is acknowledged.
     claimed_at: int | None = None
@@ -332,9 +334,8 @@ class Plane:
                 self._replicas[number].read(each)
                 self._counters.restored += len(each)
         for number in ended:
-            recovery = self._recoveries.get(number)
-            if recovery is not None and recovery.claim is None:
-                self._claim(number, recovery)
+            if number in self._recoveries:
+                self._recoveries[number].read = True
         return len(records)
 
     def _claim(self, number: int, recovery: _Recovery) -> None:
@@ -356,9 +357,14 @@ class Plane:
         self._producer.produce(self._group.changelog, encode(claim), MARKER_KEY, number, acknowledged)
 
     def _claim_what_is_read(self) -> None:
+        if not self._lease.holds():
+            # Others may own them by now, and our claim would void what they write.
+            return
         for number, recovery in list(self._recoveries.items()):
             claimed_at = recovery.claimed_at
-            if claimed_at is not None and recovery.replica.offset > claimed_at and self._lease.holds():
+            if recovery.claim is None and recovery.read:
+                self._claim(number, recovery)
+            elif claimed_at is not None and recovery.replica.offset > claimed_at:
                 try:
                     self._own_it(number, recovery)
                 except KafkaException as error:
