@@ -286,8 +286,10 @@ class Plane:
             ]
             if places:
                 restorer.assign(places)
-        except KafkaException as error:
-            log.warning("%s: the brokers don't say what there is to restore (%s); asked again", self._group.name, error)
+        except (KafkaException, TimeoutError) as error:
+            log.warning(
+                "%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error
+            )
             self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
@@ -604,8 +606,8 @@ class Plane:
         self._topics_at = now + TOPICS_SECONDS
         try:
             ids = self._topic_ids()
-        except KafkaException as error:
-            log.warning("%s: the brokers don't say how its topics are (%s)", self._group.name, error)
+        except (KafkaException, TimeoutError) as error:
+            log.warning("%s: the brokers don't say how its topics are (%r)", self._group.name, error)
             return
         changed = [topic for topic in self._group.inputs if ids[topic] != self._ids[topic]]
         if ids[self._group.changelog] != self._ids[self._group.changelog]:
