@@ -152,6 +152,10 @@ class Owner(Generic[S]):
         """Move every round on as far as it may go now. Raises OwnerError where one can't go on at all."""
         if self._failed is not None:
             raise OwnerError(f"{self._changelog}[{self.number}]: a record was refused: {self._failed.str()}")
+        if self.stranger:
+            # It may have been a claim, and what we wrote behind that counts for nobody: to publish it, or to commit
+            # its inputs, would be to lose it. The next life knows.
+            return
         for underway in self._underway:
             if not underway.durable:
                 if underway.awaited:

@@ -102,6 +102,8 @@ class _Recovery:
     #: As many records as there seemed to be.
     wanted: int
     read_at_start: int
+    #: The end of the changelog was seen.
+    read: bool = False
     claim: Marker | None = None
     #: The offset of our claim, once it is acknowledged.
     claimed_at: int | None = None
@@ -286,8 +288,10 @@ class Plane:
             ]
             if places:
                 restorer.assign(places)
-        except KafkaException as error:
-            log.warning("%s: the brokers don't say what there is to restore (%s); asked again", self._group.name, error)
+        except (KafkaException, TimeoutError) as error:
+            log.warning(
+                "%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error
+            )
             self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
@@ -335,9 +339,8 @@ class Plane:
                 self._replicas[number].read(each)
                 self._counters.restored += len(each)
         for number in ended:
-            recovery = self._recoveries.get(number)
-            if recovery is not None and recovery.claim is None:
-                self._claim(number, recovery)
+            if number in self._recoveries:
+                self._recoveries[number].read = True
         return len(records)
 
     def _claim(self, number: int, recovery: _Recovery) -> None:
@@ -363,9 +366,14 @@ class Plane:
         self._producer.produce(self._group.changelog, encode(claim), MARKER_KEY, number, acknowledged)
 
     def _claim_what_is_read(self) -> None:
+        if not self._lease.holds():
+            # Others may own them by now, and our claim would void what they write.
+            return
         for number, recovery in list(self._recoveries.items()):
             claimed_at = recovery.claimed_at
-            if claimed_at is not None and recovery.replica.offset > claimed_at and self._lease.holds():
+            if recovery.claim is None and recovery.read:
+                self._claim(number, recovery)
+            elif claimed_at is not None and recovery.replica.offset > claimed_at:
                 try:
                     self._own_it(number, recovery)
                 except KafkaException as error:
@@ -551,7 +559,7 @@ class Plane:
         self._wanted = None
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
-        while not all(owner.idle for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
+        while not all(owner.idle or owner.stranger for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
             self._producer.poll(BUSY_SECONDS)
             for owner in owners:
                 owner.advance()
@@ -605,8 +613,8 @@ class Plane:
         self._topics_at = now + TOPICS_SECONDS
         try:
             ids = self._topic_ids()
-        except KafkaException as error:
-            log.warning("%s: the brokers don't say how its topics are (%s)", self._group.name, error)
+        except (KafkaException, TimeoutError) as error:
+            log.warning("%s: the brokers don't say how its topics are (%r)", self._group.name, error)
             return
         for owner in self._owners.values():
             place = TopicPartition(self._group.changelog, owner.number)
