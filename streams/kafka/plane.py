@@ -415,8 +415,8 @@ class Plane:
             if changelog not in ("", self._ids[self._group.changelog]):
                 raise PlaneError(
                     f"{self._group.changelog}: it was deleted and made again since {place.topic}[{number}] was "
-                    f"committed at {place.offset}, so nobody knows what was decided before. Restore the topic; or accept "
-                    f"the loss, stop all workers and reset the offsets of {self._group.name} (kafka-consumer-groups "
+                    f"committed at {place.offset}, so nobody knows what was decided before. Restore the topic; or, to "
+                    f"accept the loss, stop all workers and reset the offsets of {self._group.name} (kafka-consumer-groups "
                     "--reset-offsets) to decide again what its inputs still have"
                 )
             ours = place.offset >= 0 and known in ("", self._ids[place.topic])
