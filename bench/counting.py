@@ -1,5 +1,7 @@
 """The smallest service that does what all do: read a state, write it, send one message for each that comes."""
 
+from dataclasses import replace
+
 from schemas.examples import example_of
 from schemas.message import Meta
 from schemas.orders import CreateOrder, OrderConfirmed
@@ -28,6 +30,9 @@ def count(state: int | None, message: CreateOrder, at: int) -> Decision[int]:
 
 
 counter = Service(name="counter", state=int, decide=count, sends=(OrderConfirmed,))
+
+#: What a small worker hosts: each a group of its own.
+five = tuple(replace(counter, name=f"counter-{number}") for number in range(5))
 
 
 def order(number: int) -> CreateOrder:

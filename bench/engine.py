@@ -17,10 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
+from socket import socket
 from statistics import median
 from typing import Any
 
+import httpx
 import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -43,6 +46,8 @@ DATA_DIR = Path(__file__).parent.parent / ".orderflow" / "bench"
 #: A worker that shows nothing new for so long never will.
 PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 15.0
+#: From readiness to rest.
+SETTLING_SECONDS = 5.0
 GLANCE_SECONDS = 0.02
 LOG_TAIL_LINES = 15
 #: The first tenth of a drain, and the first fifth of a steady rate, pay for caches and connections.
@@ -51,9 +56,12 @@ WARMING_MESSAGES, WARMING_TIME = 0.1, 0.2
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # they left it untyped
 
 Command = Sequence[str]
+_REST = ("-m", "ops.cli", "worker", "--app", "bench.counting:five")
+_ENGINE = ("-m", "ops.cli", "worker", "--app", "bench.counting:counter")
 _VARIANTS: Mapping[str, Command] = {
-    "engine": ("-m", "ops.cli", "worker", "--app", "bench.counting:counter"),
-    "idiomatic": ("-m", "bench.workers.idiomatic", "worker", "--without-web", "--loglevel", "warn"),
+    "engine": _ENGINE,
+    "engine_rocksdb": _ENGINE,
+    "idiomatic": ("-m", "bench.workers.idiomatic", "--loop", "uvloop", "worker", "--without-web", "--loglevel", "warn"),
     "librdkafka": ("-m", "bench.workers.librdkafka"),
 }
 
@@ -251,6 +259,26 @@ def measure(command: Command, field: Field, surroundings: Mapping[str, str], log
     )
 
 
+def rest(surroundings: Mapping[str, str], log: Path, seconds: float) -> float:
+    """Of one core, what a worker with five services takes when there is nothing to do."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with closing(Worker(_REST, {**surroundings, variable("http_port"): str(port)}, log)) as worker:
+        worker.until(lambda: _is_ready(port), "readiness")
+        time.sleep(SETTLING_SECONDS)
+        before, started = worker.cpu_seconds(), time.perf_counter()
+        time.sleep(seconds)
+        return (worker.cpu_seconds() - before) / (time.perf_counter() - started)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=1).status_code == HTTPStatus.OK
+    except httpx.TransportError:
+        return False
+
+
 def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
@@ -266,27 +294,34 @@ def _stack() -> Iterator[tuple[str, str]]:
         stack.down(purge=True)
 
 
-def run(variants: Mapping[str, Command], rounds: int, wish: Wish) -> dict[str, list[Figures]]:
+def run(variants: Mapping[str, Command], rounds: int, wish: Wish) -> tuple[dict[str, list[Figures]], float | None]:
+    """The figures of each variant, and what an engine at rest takes of a core, if an engine is among them."""
     found: dict[str, list[Figures]] = {name: [] for name in variants}
+    resting = None
     with ExitStack() as exits:
         kafka, url = exits.enter_context(_stack())
         registry = exits.enter_context(closing(ConfluentRegistry({"url": url}, registers=True)))
         for number in range(rounds):
             for name, command in variants.items():
-                environment = f"{name}-{number}"
+                environment = f"{name}-{number}".replace("_", "-")
                 surroundings = {
                     variable("environment"): environment,
                     variable("kafka_bootstrap"): kafka,
                     variable("registry_url"): url,
+                    variable("data_dir"): str(DATA_DIR / environment),
+                    # The baselines keep their state in memory, so that is what the ratios compare.
+                    variable("state_store"): "rocksdb" if name == "engine_rocksdb" else "memory",
                 }
                 field = Field(kafka, registry, environment)
                 field.make()
                 try:
                     log = DATA_DIR / f"{environment}.log"
                     found[name].append(measure(command, field, surroundings, log, wish))
+                    if name == "engine" and number == 0:
+                        resting = rest(surroundings, DATA_DIR / "rest.log", wish.seconds)
                 finally:
                     field.remove()
-    return found
+    return found, resting
 
 
 def _medians(rounds: Sequence[Figures]) -> dict[str, float]:
@@ -294,7 +329,7 @@ def _medians(rounds: Sequence[Figures]) -> dict[str, float]:
     return {name: round(median(figures[name] for figures in each), 3) for name in each[0]}
 
 
-def report(found: Mapping[str, Sequence[Figures]]) -> dict[str, Any]:
+def report(found: Mapping[str, Sequence[Figures]], resting: float | None) -> dict[str, Any]:
     """One object for machines; a figure of what was not measured is null."""
     engine = _medians(found["engine"]) if "engine" in found else {}
     return {
@@ -303,6 +338,7 @@ def report(found: Mapping[str, Sequence[Figures]]) -> dict[str, Any]:
         "vs_librdkafka": _ratio(found, "librdkafka"),
         "p99_ms": engine.get("p99_ms"),
         "rss_mb": engine.get("rss_mb"),
+        "idle_cpu_share": None if resting is None else round(resting, 3),
         "variants": {name: _medians(rounds) for name, rounds in found.items()},
     }
 
@@ -319,19 +355,23 @@ def main() -> None:
     arguments.add_argument("--json", action="store_true", help="for machines")
     arguments.add_argument("--variant", action="append", choices=[*_VARIANTS], help="only these")
     arguments.add_argument("--messages", type=int, default=200_000, help="in a drain")
-    arguments.add_argument("--rate", type=int, default=500, help="messages a second")
+    arguments.add_argument("--rate", type=int, default=1_000, help="messages a second")
     arguments.add_argument("--seconds", type=float, default=20.0, help="at that rate")
     arguments.add_argument("--rounds", type=int, default=3)
     wanted = arguments.parse_args()
     names = wanted.variant or list(_VARIANTS)
     wish = Wish(wanted.messages, wanted.rate, wanted.seconds)
-    result = report(run({name: _VARIANTS[name] for name in names}, wanted.rounds, wish))
+    try:
+        result = report(*run({name: _VARIANTS[name] for name in names}, wanted.rounds, wish))
+    except OrderflowError as error:
+        raise SystemExit(str(error)) from error
     if wanted.json:
         print(json.dumps(result))
         return
     for name, figures in result["variants"].items():
         print(name, figures)
     print(f"engine to idiomatic Faust: {result['vs_idiomatic_faust']}, to librdkafka: {result['vs_librdkafka']}")
+    print(f"five services at rest: {result['idle_cpu_share']} of a core")
 
 
 if __name__ == "__main__":

@@ -110,8 +110,8 @@ class Partition(Generic[S]):
         self._owed_bytes: dict[str, int] = {}
         #: A key owes so much that some of it has to be paid before anything else is decided.
         self.laden = False
-        #: Forgotten keys whose changelog record may go, now that nothing is owed any more.
-        self._graves: set[str] = set()
+        #: Forgotten keys whose changelog record may go, now that nothing is owed any more; in order, as a set has none.
+        self._graves: dict[str, None] = {}
         self.wakes = Wakes()
 
     @property
@@ -124,7 +124,7 @@ class Partition(Generic[S]):
         round_ = Round(self._last_round, {}, left=tuple(owed))
         self._unpaid |= owed
         self._owed_bytes = {key: self._weight(each) for key, each in owed.items()}
-        for key in foreign:
+        for key in sorted(foreign):
             self._commit(round_, key, self._settled(key), ())
         round_.outputs = [each.output for each in sorted(chain.from_iterable(owed.values()), key=lambda it: it.round)]
         return round_
@@ -158,7 +158,7 @@ class Partition(Generic[S]):
             if number == round_.number:
                 del self._unsettled[key]
                 if commit.entry is None:
-                    self._graves.add(key)
+                    self._graves[key] = None
         for key in chain(round_.commits, round_.left):
             if owed := tuple(each for each in self._unpaid.pop(key, ()) if each.round > round_.number):
                 self._unpaid[key] = owed
@@ -180,7 +180,8 @@ class Partition(Generic[S]):
     def _absorb(self, round_: Round, arrival: Arrival, now: int) -> None:
         key = arrival.key
         before = self.entry(key)
-        step = absorb(self._service, self._wire, before or Entry(), arrival, now)
+        start: Entry[S] = before or Entry()
+        step = absorb(self._service, self._wire, start, arrival, now)
         if step is None:
             round_.repeats += 1
             return
@@ -188,10 +189,11 @@ class Partition(Generic[S]):
         round_.outputs += step.outputs
         round_.refusals += step.refusals
         after = step.entry
-        if before is None and (after is None or (after.state is None and not after.parked)):
-            # Nothing is kept of the key, so the same record decides the same again.
+        if after is start:  # nothing is noted of it, so the same record is refused again
             return
-        if after is before:
+        if before is None and after is not None and after.state is None and not after.parked:
+            after = None  # it is no key yet
+        if before is None and after is None and not step.outputs:
             return
         self._commit(round_, key, after, step.outputs)
         pending_before = before.pending if before else {}

@@ -22,6 +22,8 @@ S = TypeVar("S")
 
 _Heard = Mapping[str, Mapping[str, tuple[int, int]]]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: What a service hears of its own decisions.
+_OWN = (Wake, Performed)
 
 #: Millis between two tries of a message that waits: doubled each time, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 100, 60_000
@@ -55,8 +57,8 @@ class Parked(NamedTuple):
     read: bool = True
 
 
-class Entry(msgspec.Struct, Generic[S], frozen=True):
-    """What is kept of a key."""
+class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """What is kept of a key. A struct, because every record replaces one or two, and that is what a step costs."""
 
     #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
     #: a key that was forgotten and comes back must not use the numbers again that its neighbours have heard.
@@ -82,8 +84,10 @@ class Entry(msgspec.Struct, Generic[S], frozen=True):
     @property
     def due(self) -> int | None:
         """When something has to happen to the key if nothing else does before."""
-        times = [time for time in (self.timer, self.expires, self.retry_at) if time is not None]
-        return min(times) if times else None
+        timer, expires, retry_at = self.timer, self.expires, self.retry_at
+        if expires is None and retry_at is None:  # most keys, and each is asked at each of its decisions
+            return timer
+        return min(time for time in (timer, expires, retry_at) if time is not None)
 
 
 class Refusal(NamedTuple):
@@ -94,13 +98,8 @@ class Refusal(NamedTuple):
     attempts: int = 1
 
 
-class Envelope(NamedTuple):
-    """The meta of an output: an id that is the same again after a crash, and where it comes from."""
-
-    messageId: str
-    causationId: str | None
-    correlationId: str | None
-    traceparent: str | None
+#: The fields of the meta of an output: an id that is the same again after a crash, and where it comes from.
+Envelope = dict[str, str | None]
 
 
 class Wire(Protocol):
@@ -116,7 +115,7 @@ class Wire(Protocol):
 
     def revived(self, key: str, parked: Parked) -> Arrival: ...
 
-    def check(self, key: str, entry: Entry[Any], outputs: tuple[Any, ...]) -> None:
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Any, ...]) -> None:
         """Raises for what can't be written, or is more than one record of the changelog holds."""
 
     def size(self, output: Any) -> int:
@@ -135,16 +134,17 @@ class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
 
 def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
     """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
+    message = arrival.message
+    if isinstance(message, Undecodable):
+        # Nothing is noted of it: a repeat is one more dead letter, under the same name. So it is refused again even
+        # where a later record of its topic was absorbed, since nobody owes the first dead letter after a crash.
+        return _decide(service, wire, entry, arrival)
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
-    message = arrival.message
     heard = _hear(entry.heard, arrival.topic, arrival.key, message)
     if heard is None:
         return None
-    if isinstance(message, Undecodable):
-        # Nothing is noted of it: a repeat is one more dead letter, under the same name.
-        return _decide(service, wire, entry, arrival)
-    if isinstance(message, Wake | Performed) and not _open(entry, message):
+    if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
     if isinstance(message, Wake) and message.deadline == entry.retry_at:
@@ -208,25 +208,25 @@ def _decide(
     if isinstance(message, Undecodable):
         refusal = Refusal(message.reason, message.detail, attempts)
         return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
-    if isinstance(message, Wake | Performed) and not _open(entry, message):  # while it waited, the key moved on
+    if isinstance(message, _OWN) and not _open(entry, message):  # while it waited, the key moved on
         return Step(entry)
     version = entry.version + 1 if entry.version else max(arrival.at, 1)
     decision_id = f"{service.name}/{arrival.key}/{version}"
     origin = message.meta if isinstance(message, Message) else entry.origin
-    moved = replace(entry, version=version, origin=origin)
     try:
         decision = service.decide(entry.state, message, arrival.at)
         if isinstance(decision, Later):
             return None
         _check(service, message, decision)
         outputs = tuple(
-            wire.output(sent, Envelope(f"{decision_id}/{ordinal}", *_cause(origin)))
+            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin))
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
-        after = _after(moved, decision_id, message, decision)
-        wire.check(arrival.key, after or moved, outputs)
+        after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
+        wire.check(arrival.key, after, outputs)
     except Exception as error:  # noqa: BLE001 - any bug of a decider is a dead letter; the partition goes on
         refusal = Refusal(f"{type(error).__name__}: {error}", traceback.format_exc(), attempts)
+        moved = replace(entry, version=version, origin=origin)
         return Step(moved, (wire.dead_letter(arrival, refusal),), (refusal,))
     return Step(after, outputs)
 
@@ -241,7 +241,7 @@ def _after(moved: Entry[S], decision_id: str, message: object, decision: Decisio
     if decision.effects:
         asked = enumerate(decision.effects, start=1)
         pending = {**pending} | {f"{decision_id}/effect-{ordinal}": effect for ordinal, effect in asked}
-    return replace(moved, state=decision.state, timer=decision.timer, expires=decision.expires, pending=pending)
+    return replace(moved, state=decision.state, timer=decision.timer, pending=pending, expires=decision.expires)
 
 
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
@@ -294,8 +294,11 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
             raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
-def _cause(origin: Meta | None) -> tuple[str | None, str | None, str | None]:
+def _envelope(message_id: str, origin: Meta | None) -> Envelope:
     """What caused an output, the conversation and the trace that it belongs to."""
-    if origin is None:
-        return None, None, None
-    return origin.messageId, origin.correlationId or origin.messageId, origin.traceparent
+    return {
+        "messageId": message_id,
+        "causationId": origin.messageId if origin else None,
+        "correlationId": (origin.correlationId or origin.messageId) if origin else None,
+        "traceparent": origin.traceparent if origin else None,
+    }

@@ -302,7 +302,7 @@ class Plane:
 
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
-        store = self._stores.open(self._service.name, number)
+        store = self._stores.open(self._group.name, number)
         topic_id = self._ids[changelog]
         return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
 

@@ -124,20 +124,21 @@ class Wire:
         topic, key = message.contract.topic, message.record_key
         assert topic is not None  # noqa: S101 - a service's sends are checked when it is built
         assert key is not None  # noqa: S101 - `absorb` lets nothing else through
-        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope._asdict())
+        raw_key, value = key.encode(), self._codecs.messages.encode(message, envelope)
         if len(value) > LARGEST_RECORD:
             raise TooLargeError(f"{type(message).__name__} of {key} takes {len(value)} bytes, more than a record may")
         headers: tuple[tuple[str, bytes | None], ...] = ()
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
-            addressed = message.model_copy(update={"meta": Meta(**envelope._asdict())})
+            addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
             headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
         return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
 
-    def check(self, key: str, entry: Entry[Any], outputs: tuple[Output, ...]) -> None:
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Output, ...]) -> None:
         if key not in self._suspects:
             return
-        size = len(self._states.encode(key, entry)) + sum(map(self.size, outputs))
+        kept = b"" if entry is None else self._states.encode(key, entry)
+        size = len(kept) + sum(map(self.size, outputs))
         if size > _LARGEST_DECISION:
             raise TooLargeError(
                 f"the state of {key} and the outputs of one decision take {size} bytes, more than the changelog keeps "

@@ -44,9 +44,6 @@ class Boundary(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
-_RECOVERING = frozenset({Boundary.FOLDED, Boundary.CLAIMED})
-
-
 class DeadLetter(NamedTuple):
     """A record that could not be decided, with its place and the cause."""
 
@@ -107,12 +104,15 @@ class _Life:
     positions: dict[str, int]
     partition: Partition[Any]
     outside: Outside
+    recovered: bool = False
     epoch: int = 0
     paid: int = 0
     marked: int = 0
     entries: dict[str, Entry[Any]] = field(default_factory=dict)
-    #: In order; only the first that has records left may write, only the first of all may publish.
+    #: In order; only the first may publish.
     underway: deque[_Underway] = field(default_factory=deque)
+    #: Those of them that have records left, in order; only the first may write.
+    unwritten: deque[_Underway] = field(default_factory=deque)
     #: Positions of paid rounds.
     done: dict[str, int] = field(default_factory=dict)
     landings: list[_Landing] = field(default_factory=list)
@@ -140,7 +140,9 @@ class Task:
         self._random = random
         # Where the service hears of its own timers and effects.
         self._own = f"{service.name}.{ENVIRONMENT}.own"
-        self._inputs = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._own]
+        names = [*(topic.name(ENVIRONMENT) for topic in service.topics), self._own]
+        # Lists that grow as others append.
+        self._inputs = {name: log.read(name, partition) for name in names}
         self._changelog: list[Record | Marker | Grave] = []
         self._committed: dict[str, int] = {}
         self._generation = 0
@@ -150,28 +152,31 @@ class Task:
         """Lose the process; the next step recovers."""
         entries: dict[str, Entry[Any]] = {}
         partition = Partition(self.service, self, entries.get, 0)
-        self._life = _Life(dict(self._committed), partition, Outside(self._policies), entries=entries)
+        positions = dict.fromkeys(self._inputs, 0) | self._committed
+        self._life = _Life(positions, partition, Outside(self._policies), entries=entries)
         self._steps = self._live()
-        self._resting = False
 
     def step(self) -> Boundary:
         """Go on to the next boundary."""
-        boundary = next(self._steps)
-        self._resting = boundary not in _RECOVERING and not self._possible()
-        return boundary
+        return next(self._steps)
 
     @property
     def idle(self) -> bool:
         """Nothing half done, nothing to read, no deadline passed."""
-        return self._resting and not self._is_due() and not any(self._unread(topic) for topic in self._inputs)
+        life = self._life
+        # Asked at every step of anybody, so what is true most often comes first.
+        busy = life.underway or not life.recovered or life.done or life.marked < life.paid
+        return not busy and not self._may_read() and not self._is_due()
 
     @property
     def next_deadline(self) -> int | None:
         """The earliest that still stands."""
         life = self._life
+        wake = life.partition.wakes.next_at
+        if not self.service.effects:
+            return wake
         landing = life.landings[0].at if life.landings else None
-        times = (life.partition.wakes.next_at, life.outside.next_at(), landing)
-        return min((time for time in times if time is not None), default=None)
+        return min((time for time in (wake, life.outside.next_at(), landing) if time is not None), default=None)
 
     @property
     def states(self) -> dict[str, Any]:
@@ -180,7 +185,8 @@ class Task:
     def _live(self) -> Iterator[Boundary]:
         yield from self._recover()
         while True:
-            self._do_what_is_due()
+            if self._is_due():
+                self._do_what_is_due()
             possible = self._possible()
             if self._may_read():
                 possible.append(self._read)
@@ -214,12 +220,13 @@ class Task:
             for effect_id, effect in entry.pending.items():
                 life.outside.ask(key, effect_id, effect, self._log.now)
         self._begin(life.partition.resume(fold.owed, fold.foreign))
+        life.recovered = True
 
     def _possible(self) -> list[Callable[[], Boundary]]:
         """What may be done next with the rounds underway, in whatever order."""
         life = self._life
         possible: list[Callable[[], Boundary]] = []
-        if any(each.records for each in life.underway):
+        if life.unwritten:
             possible.append(self._write)
         if life.underway and not life.underway[0].records:
             possible.append(self._publish if life.underway[0].outputs else self._pay)
@@ -231,13 +238,18 @@ class Task:
 
     def _may_read(self) -> bool:
         life = self._life
-        return len(life.underway) < DEPTH and (life.partition.has_graves or any(map(self._unread, self._inputs)))
+        if len(life.underway) >= DEPTH:
+            return False
+        for topic, records in self._inputs.items():
+            if len(records) > life.positions[topic]:
+                return True
+        return life.partition.has_graves
 
     def _read(self) -> Boundary:
-        positions = dict(self._life.positions)
-        arrivals = list(self._arrivals())
-        changed = {topic: offset for topic, offset in self._life.positions.items() if positions.get(topic) != offset}
-        self._begin(self._life.partition.decide(arrivals, changed, self._log.now))
+        positions: dict[str, int] = {}
+        arrivals = list(self._arrivals(positions))
+        self._life.positions |= positions
+        self._begin(self._life.partition.decide(arrivals, positions, self._log.now))
         return Boundary.DECIDED
 
     def _begin(self, round_: Round) -> None:
@@ -245,18 +257,21 @@ class Task:
         records += ((key, None) for key in round_.graves)
         underway = _Underway(round_, records, deque(round_.outputs))
         self._life.underway.append(underway)
-        if not underway.records:
+        if records:
+            self._life.unwritten.append(underway)
+        else:
             self._durable(underway)
 
     def _write(self) -> Boundary:
         life = self._life
-        underway = next(each for each in life.underway if each.records)
+        underway = life.unwritten[0]
         key, commit = underway.records.popleft()
         if commit is None:
             self._changelog.append(Grave(key))
         else:
             self._changelog.append(Record(key, life.epoch, underway.round.number, life.paid, commit))
         if not underway.records:
+            life.unwritten.popleft()
             self._durable(underway)
         return Boundary.CHANGELOG_WRITTEN
 
@@ -296,24 +311,17 @@ class Task:
         self._life.done.clear()
         return Boundary.ACKNOWLEDGED
 
-    def _arrivals(self) -> Iterator[Arrival]:
+    def _arrivals(self, positions: dict[str, int]) -> Iterator[Arrival]:
         """Some of what there is, topic by topic in any order: Kafka promises no more across topics."""
-        positions = self._life.positions
-        for topic in self._random.sample(self._inputs, len(self._inputs)):
-            unread = self._unread(topic)
-            if not unread:
+        for topic in self._random.sample(list(self._inputs), len(self._inputs)):
+            records, first = self._inputs[topic], self._life.positions[topic]
+            if first == len(records):
                 continue
-            first = positions.get(topic, 0)
-            count = self._random.randint(1, min(unread, LARGEST_ROUND))
-            positions[topic] = first + count
-            records = self._log.read(topic, self.number)
-            for offset in range(first, first + count):
+            after = positions[topic] = self._random.randint(first + 1, min(len(records), first + LARGEST_ROUND))
+            for offset in range(first, after):
                 record = records[offset]
                 if topic == self._own or type(record.message) in self.service.consumes:
                     yield Arrival(topic, offset, record.key, record.at, record.message, record)
-
-    def _unread(self, topic: str) -> int:
-        return len(self._log.read(topic, self.number)) - self._life.positions.get(topic, 0)
 
     def _is_due(self) -> bool:
         deadline = self.next_deadline
@@ -347,9 +355,9 @@ class Task:
     # The engine's `Wire`: in memory a message is its own record.
 
     def output(self, message: Message, envelope: Envelope) -> Message:
-        return message.model_copy(update={"meta": Meta(**envelope._asdict())})
+        return message.model_copy(update={"meta": Meta.model_validate(envelope)})
 
-    def check(self, key: str, entry: Entry[Any], outputs: tuple[Any, ...]) -> None:
+    def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Any, ...]) -> None:
         """Here a record holds anything."""
 
     def size(self, output: Any) -> int:  # noqa: ARG002 - the same

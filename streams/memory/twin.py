@@ -108,8 +108,7 @@ class Twin:
 
     def _settle(self, steps: int) -> int:
         while busy := [task for task in self._tasks if not task.idle]:
-            for _ in range(len(busy)):
-                task = self._random.choice(busy)
+            for task in self._random.choices(busy, k=len(busy)):
                 if self._crash(task, task.step()):
                     task.crash()
             steps -= len(busy)

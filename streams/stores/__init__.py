@@ -42,7 +42,7 @@ class Store(Protocol):
 class Stores(Protocol):
     """Of one process."""
 
-    def open(self, service: str, partition: int) -> Store:
+    def open(self, group: str, partition: int) -> Store:
         """Raises StoreError, as every method of the store does."""
 
     def close(self) -> None:

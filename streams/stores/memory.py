@@ -45,7 +45,7 @@ class MemoryStore:
 class MemoryStores:
     """Each is new when it is opened, and rebuilt from its changelog."""
 
-    def open(self, service: str, partition: int) -> MemoryStore:  # noqa: ARG002 - in memory they need no name
+    def open(self, group: str, partition: int) -> MemoryStore:  # noqa: ARG002 - in memory they need no name
         return MemoryStore()
 
     def close(self) -> None:

@@ -165,9 +165,9 @@ class RocksStores:
         for gone in directory.glob(f"*/*{_GONE}"):
             _remove(gone)
 
-    def open(self, service: str, partition: int) -> RocksStore:
-        store = RocksStore(self._directory / service / str(partition), self._options)
-        self._stores[service, partition] = store
+    def open(self, group: str, partition: int) -> RocksStore:
+        store = RocksStore(self._directory / group / str(partition), self._options)
+        self._stores[group, partition] = store
         return store
 
     def close(self) -> None:

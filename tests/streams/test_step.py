@@ -6,7 +6,8 @@ from schemas.message import Message, Meta
 from schemas.orders import ConfirmOrder, OrderCreated
 from streams.decision import Decision, Wake
 from streams.service import Service
-from streams.step import Arrival, Entry, Envelope, Parked, Refusal, Step, absorb
+from streams.step import Arrival, Entry, Step, absorb
+from tests.streams.wires import Bare
 
 KEY = "00000000-0000-4000-8000-000000000001"
 NEW: Entry[int] = Entry()
@@ -27,28 +28,6 @@ def confirm(message_id: str | None) -> ConfirmOrder:
 
 def arrival(message: Message | Wake, offset: int, topic: str = "a") -> Arrival:
     return Arrival(topic, offset, KEY, 1_000, message)
-
-
-class Bare:
-    """Messages are their own records."""
-
-    def output(self, message: Message, envelope: Envelope) -> tuple[Message, Envelope]:
-        return message, envelope
-
-    def check(self, key: str, entry: Entry[Any], outputs: tuple[Any, ...]) -> None:
-        """Anything can be written."""
-
-    def size(self, output: Any) -> int:  # noqa: ARG002 - they take no room
-        return 0
-
-    def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
-        return arrival.offset, refusal
-
-    def parked(self, arrival: Arrival) -> Parked:
-        return Parked(arrival.topic, arrival.offset, arrival.at, arrival.message)
-
-    def revived(self, key: str, parked: Parked) -> Arrival:
-        return Arrival(parked.topic, parked.offset, key, parked.at, parked.value)
 
 
 def meet(service: Service[int, Any], entry: Entry[int], what: Arrival) -> Step[int] | None:

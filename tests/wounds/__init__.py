@@ -1,0 +1,1 @@
+"""What Faust as shipped does to messages and state, each fault as a scenario that the engine has to survive."""
