@@ -416,8 +416,8 @@ class Plane:
                 raise PlaneError(
                     f"{self._group.changelog}: it was deleted and made again since {place.topic}[{number}] was "
                     f"committed at {place.offset}, so nobody knows what was decided before. Restore the topic; or, to "
-                    f"accept the loss, stop all workers and reset the offsets of {self._group.name} (kafka-consumer-groups "
-                    "--reset-offsets) to decide again what its inputs still have"
+                    f"accept the loss, stop all workers and reset the offsets of {self._group.name} "
+                    "(kafka-consumer-groups --reset-offsets) to decide again what its inputs still have"
                 )
             ours = place.offset >= 0 and known in ("", self._ids[place.topic])
             places.append(TopicPartition(place.topic, number, place.offset if ours else OFFSET_BEGINNING))
