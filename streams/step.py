@@ -6,7 +6,7 @@ topic: two topics are read in any order, so a later decision heard on one says n
 """
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -103,9 +103,17 @@ class Refusal(NamedTuple):
 #: The fields of the meta of an output: an id that is the same again after a crash, and where it comes from.
 Envelope = dict[str, str | None]
 
+#: Tells of a decision: what met its key, the decision's number, the trace that it belongs to, and what it sends.
+#: Returns the traceparent of its outputs.
+Follow = Callable[["Arrival", int, str | None, tuple[Message, ...]], str | None]
+
 
 class Wire(Protocol):
     """How messages become records, and records come back from where they waited."""
+
+    @property
+    def follow(self) -> Follow | None:
+        """None where nobody follows the decisions: their outputs carry on the trace of their cause."""
 
     def output(self, message: Message, envelope: Envelope) -> Any:
         """A record to be sent. Raises for what its readers could not understand."""
@@ -217,8 +225,11 @@ def _decide(
         if isinstance(decision, Later):
             return None
         _check(service, message, decision)
+        trace = origin.traceparent if origin else None
+        if (follow := wire.follow) is not None:
+            trace = follow(arrival, version, trace, decision.sends)
         outputs = tuple(
-            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin))
+            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin, trace))
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
         after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
@@ -294,11 +305,11 @@ def _check(service: Service[S, Any], message: Any, decision: Decision[S]) -> Non
             raise TypeError(f"{type(sent).__name__}.{sent.contract.key} is its record key and must be set")
 
 
-def _envelope(message_id: str, origin: Meta | None) -> Envelope:
+def _envelope(message_id: str, origin: Meta | None, trace: str | None) -> Envelope:
     """What caused an output, the conversation and the trace that it belongs to."""
     return {
         "messageId": message_id,
         "causationId": origin.messageId if origin else None,
         "correlationId": (origin.correlationId or origin.messageId) if origin else None,
-        "traceparent": origin.traceparent if origin else None,
+        "traceparent": trace,
     }

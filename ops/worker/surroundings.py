@@ -47,6 +47,7 @@ def kafka_engine(service: Service[Any, Any], surroundings: Surroundings) -> Engi
             standbys=settings.standbys,
             session_seconds=settings.session_seconds,
             cloudevents=settings.cloudevents_topics,
+            tracer=surroundings.tracer,
         ),
     )
 

@@ -18,6 +18,7 @@ from streams.own import OwnCodec
 from streams.registry import Registry
 from streams.service import Service, ServiceError
 from streams.stores import Stores
+from streams.tracing import Tracer
 
 _NOBODY: Mapping[type, Any] = {}
 
@@ -37,6 +38,8 @@ class Site:
     session_seconds: float = 10.0
     #: Topics whose records also carry CloudEvents headers.
     cloudevents: frozenset[str] = frozenset()
+    #: Who follows the decisions, if anybody.
+    tracer: Tracer | None = None
 
 
 class KafkaEngine:
@@ -67,7 +70,12 @@ class KafkaEngine:
         self.counters = Counters()
         self._lease = Lease(site.session_seconds)
         codecs = Codecs(
-            service, site.environment, Codec(site.registry, site.environment), OwnCodec(service), site.cloudevents
+            service,
+            site.environment,
+            Codec(site.registry, site.environment),
+            OwnCodec(service),
+            site.cloudevents,
+            site.tracer,
         )
         self._plane = Plane(
             codecs, group, site.client, site.stores, self._lease, self.counters, perform=perform, policies=policies

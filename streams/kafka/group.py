@@ -42,7 +42,8 @@ class Position(NamedTuple):
     """What is committed for a partition: the next offset to read."""
 
     offset: int
-    #: The topic's id, so that the offsets of a deleted topic are not taken for its successor's.
+    #: The ids of the topic and of the changelog: offsets of a deleted topic are not its successor's, and what was read
+    #: before them is known to nobody if the changelog isn't the same.
     metadata: str
 
 

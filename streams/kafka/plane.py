@@ -93,6 +93,14 @@ class PlaneError(OrderflowError):
     """The data thread can't go on."""
 
 
+class _GoneError(PlaneError):
+    """A topic that was there."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"{topic} is gone; restore it: nothing goes on without it")
+        self.topic = topic
+
+
 @dataclass(slots=True)
 class _Recovery:
     """A partition on its way to its owner."""
@@ -288,10 +296,8 @@ class Plane:
             ]
             if places:
                 restorer.assign(places)
-        except (KafkaException, TimeoutError) as error:
-            log.warning(
-                "%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error
-            )
+        except (KafkaException, TimeoutError, _GoneError) as error:
+            log.warning("%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error)
             self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
@@ -415,7 +421,14 @@ class Plane:
         for place in self._inputs.committed(asked, timeout=ANSWER_SECONDS):
             if place.error is not None:
                 raise KafkaException(place.error)
-            known = (place.metadata or "").partition("\0")[0]
+            known, _, changelog = (place.metadata or "").partition("\0")[0].partition(" ")
+            if changelog not in ("", self._ids[self._group.changelog]):
+                raise PlaneError(
+                    f"{self._group.changelog}: it was deleted and made again since {place.topic}[{number}] was "
+                    f"committed at {place.offset}, so nobody knows what was decided before. Restore the topic; or, to "
+                    f"accept the loss, stop all workers and reset the offsets of {self._group.name} "
+                    "(kafka-consumer-groups --reset-offsets) to decide again what its inputs still have"
+                )
             ours = place.offset >= 0 and known in ("", self._ids[place.topic])
             places.append(TopicPartition(place.topic, number, place.offset if ours else OFFSET_BEGINNING))
         return places
@@ -486,10 +499,7 @@ class Plane:
                 self._outside.give_up(effect_id)
             owner.given_up = []
         if owner.done:
-            self._positions |= {
-                (topic, number): Position(offset, self._ids[topic]) for topic, offset in owner.done.items()
-            }
-            owner.done = {}
+            self._note(owner)
         if owner.stranger:
             log.warning(
                 "%s[%s]: somebody else wrote here, an owner before us that was frozen or cut off; read again",
@@ -499,6 +509,13 @@ class Plane:
             self._relearn(number)
         elif owner.unwritable:
             self._suspect(number, *owner.unwritable)
+
+    def _note(self, owner: Owner[Any]) -> None:
+        """Let the group know how far it is."""
+        changelog = self._ids[self._group.changelog]
+        for topic, offset in owner.done.items():
+            self._positions[topic, owner.number] = Position(offset, f"{self._ids[topic]} {changelog}")
+        owner.done = {}
 
     def _suspect(self, number: int, key: str, problem: str) -> None:
         """Begin again without what can't be written: whatever asks for it is a dead letter then."""
@@ -559,13 +576,16 @@ class Plane:
         self._wanted = None
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
-        while not all(owner.idle or owner.stranger for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
+        while (
+            not all(owner.idle or owner.stranger for owner in owners)
+            and self._lease.holds()
+            and time.monotonic() < deadline
+        ):
             self._producer.poll(BUSY_SECONDS)
             for owner in owners:
                 owner.advance()
         for owner in owners:
-            for topic, offset in owner.done.items():
-                self._positions[topic, owner.number] = Position(offset, self._ids[topic])
+            self._note(owner)
             if owner.idle and self._lease.holds():
                 owner.mark(time.monotonic(), at_once=True)
         if self._producer.flush(0 if not all(owner.idle for owner in owners) else 1.0):
@@ -598,7 +618,12 @@ class Plane:
         names = [*self._group.inputs, self._group.changelog]
         ids = {}
         for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=ANSWER_SECONDS).items():
-            found = future.result(ANSWER_SECONDS)
+            try:
+                found = future.result(ANSWER_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise _GoneError(name) from error
+                raise
             if len(found.partitions) != self._group.partitions:
                 raise PlaneError(
                     f"{name} has {len(found.partitions)} partitions now, but {self._group.name} divides its state by "
@@ -613,13 +638,22 @@ class Plane:
         self._topics_at = now + TOPICS_SECONDS
         try:
             ids = self._topic_ids()
+            ends = {
+                number: self._inputs.get_watermark_offsets(
+                    TopicPartition(self._group.changelog, number), timeout=ANSWER_SECONDS
+                )[1]
+                for number in self._owners
+            }
+        except _GoneError as error:
+            if error.topic == self._group.changelog:
+                raise
+            log.warning("%s: %s", self._group.name, error)
+            return
         except (KafkaException, TimeoutError) as error:
             log.warning("%s: the brokers don't say how its topics are (%r)", self._group.name, error)
             return
-        for owner in self._owners.values():
-            place = TopicPartition(self._group.changelog, owner.number)
-            _, end = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-            owner.look(end)
+        for number, end in ends.items():
+            self._owners[number].look(end)
         changed = [topic for topic in self._group.inputs if ids[topic] != self._ids[topic]]
         if ids[self._group.changelog] != self._ids[self._group.changelog]:
             raise PlaneError(f"{self._group.changelog} was deleted and made again while its state was in use")
@@ -643,11 +677,10 @@ class Plane:
         place = TopicPartition(record.topic(), record.partition())
         self._topics_at = 0.0
         low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-        position = self._positions.get((place.topic, place.partition))
         log.error(
             "%s[%s]: offset %s is not there any more, it has %s to %s; read from its beginning. Records may have been "
             "deleted by retention before they were read",
-            *(place.topic, place.partition, position.offset if position else "?", low, high),
+            *(place.topic, place.partition, record.offset(), low, high),
         )
         self._inputs.incremental_unassign([place])
         self._inputs.incremental_assign([TopicPartition(place.topic, place.partition, low)])

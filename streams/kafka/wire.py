@@ -1,8 +1,10 @@
 """Records of Kafka to arrivals, and outputs to records of Kafka: for one partition of one service."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.message import Message, Meta
@@ -20,6 +22,7 @@ from streams.partitioner import partition_of
 from streams.service import Service
 from streams.state import StateCodec
 from streams.step import Arrival, Entry, Envelope, Parked, Refusal
+from streams.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class Codecs(NamedTuple):
     own: OwnCodec
     #: Topics whose records also carry CloudEvents headers.
     cloudevents: frozenset[str] = frozenset()
+    tracer: Tracer | None = None
 
 
 class Wire:
@@ -77,6 +81,9 @@ class Wire:
 
         `suspects`: keys of which something could not be written before. Only these are checked: it costs.
         """
+        self.follow = None if codecs.tracer is None else partial(self._follow, codecs.tracer)
+        #: When the present decision began, where somebody follows.
+        self._began_ns = 0
         self._suspects = suspects
         self._states = StateCodec(codecs.service)
         self._codecs = codecs
@@ -118,6 +125,8 @@ class Wire:
                 )
             elif isinstance(message, Message) and message.meta is None:
                 message = with_meta(message, record.headers, topic, self._partition, offset)
+            if self.follow is not None:
+                self._began_ns = time.time_ns()
             yield Arrival(alias, offset, key, at, message, record)
 
     def output(self, message: Message, envelope: Envelope) -> Output:
@@ -179,6 +188,7 @@ class Wire:
 
     def revived(self, key: str, parked: Parked) -> Arrival:
         topic = self._names.get(parked.topic, parked.topic)
+        self._began_ns = time.time_ns()
         raw = Raw(topic, parked.offset, key.encode(), parked.value, parked.headers)
         message = self._read(topic, parked.value)
         if isinstance(message, Message) and message.meta is None:
@@ -186,6 +196,20 @@ class Wire:
         elif message is None:
             message = Undecodable(Reason.FOREIGN_SCHEMA, f"{self._service.name} does not consume it any more")
         return Arrival(parked.topic, parked.offset, key, parked.at, message, raw)
+
+    def _follow(
+        self, tracer: Tracer, arrival: Arrival, version: int, trace: str | None, sends: tuple[Message, ...]
+    ) -> str | None:
+        return tracer.decided(
+            self._service.name,
+            type(arrival.message).__name__,
+            key=arrival.key,
+            version=version,
+            traceparent=trace,
+            start_ns=self._began_ns,
+            end_ns=time.time_ns(),
+            sends=[type(message).__name__ for message in sends],
+        )
 
     def _read(self, topic: str, value: bytes | None) -> Any:
         """What the record says; None if it is of a type that the service doesn't consume."""

@@ -354,6 +354,8 @@ class Task:
 
     # The engine's `Wire`: in memory a message is its own record.
 
+    follow = None
+
     def output(self, message: Message, envelope: Envelope) -> Message:
         return message.model_copy(update={"meta": Meta.model_validate(envelope)})
 

@@ -10,6 +10,8 @@ from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 class Bare:
     """Messages are their own records; what can't be read yet says so in `raw`, and is what can be read of it later."""
 
+    follow = None
+
     def output(self, message: Message, envelope: Envelope) -> Message:
         return message.model_copy(update={"meta": Meta.model_validate(envelope)})
 
