@@ -153,6 +153,10 @@ class Partition(Generic[S]):
         unsettled = self._unsettled.get(key)
         return self._settled(key) if unsettled is None else unsettled[1]
 
+    def owed(self, key: str) -> tuple[Owed, ...]:
+        """Outputs of a key that are not known to be published."""
+        return self._unpaid.get(key, ())
+
     @property
     def has_graves(self) -> bool:
         """Whether an empty round would have something to write."""

@@ -8,8 +8,9 @@ Any number of rounds follow each other through these stages. The producer keeps 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, Producer
@@ -29,6 +30,8 @@ S = TypeVar("S")
 
 #: More of them on their way would not be faster, and all would be repeated after a crash.
 MOST_ROUNDS = 16
+#: What a key owes goes into each of its records until it is paid, so it must be paid before it fills one. In bytes.
+MOST_OWED = 250_000
 #: A marker that says what is paid is written when so long nothing else said it.
 MARK_SECONDS = 0.05
 
@@ -57,6 +60,17 @@ class _Underway:
     durable: bool = False
     #: The changelog offset after its records.
     offset: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read, and is decided as one round, or as several where a key would owe too much."""
+
+    arrivals: Iterator[Arrival]
+    #: What lies on the wrong partition; it fills as `arrivals` are taken.
+    moved: list[Output]
+    positions: Mapping[str, int]
+    decided: bool = False
 
 
 class Owner(Generic[S]):
@@ -92,6 +106,8 @@ class Owner(Generic[S]):
         self._paid = self._marked = claim.marker.paid
         self._paid_at = 0.0
         self._underway: deque[_Underway] = deque()
+        #: A batch that waits until what its keys owe is paid.
+        self._rest: _Batch | None = None
         self._failed: KafkaError | None = None
         self._fenced = False
         for key, due, entry in replica.waiting():
@@ -105,24 +121,45 @@ class Owner(Generic[S]):
 
     @property
     def room(self) -> bool:
-        return len(self._underway) < MOST_ROUNDS
+        return len(self._underway) < MOST_ROUNDS and self._rest is None
 
     @property
     def idle(self) -> bool:
         """Nothing on its way."""
         return not self._underway
 
-    def take(self, arrivals: Iterable[Arrival], moved: list[Output], positions: Mapping[str, int], now: int) -> None:
-        """Decide a round and send it off."""
+    def take(self, read: Mapping[str, Sequence[Fetched]], now: int) -> None:
+        """Decide what was read of each topic, as one round if no key owes too much, and send it off."""
+        moved: list[Output] = []
+        arrivals = chain.from_iterable(self.wire.arrivals(topic, records, moved) for topic, records in read.items())
+        positions = {topic: records[-1].offset() + 1 for topic, records in read.items()}
+        self._decide(_Batch(arrivals, moved, positions), now)
+
+    def _decide(self, batch: _Batch, now: int) -> None:
         started = time.perf_counter()
-        round_ = self.partition.decide(arrivals, positions, now)
+        round_ = self.partition.decide(self._affordable(batch), {}, now)
+        self._rest = None if batch.decided else batch
+        if batch.decided:
+            round_.positions = batch.positions
         # `arrivals` is lazy: only now is it known what lies on the wrong partition.
-        round_.outputs += moved
+        round_.outputs += batch.moved
+        batch.moved.clear()
         counters = self._counters
         counters.decide_seconds.observe(time.perf_counter() - started)
         counters.decided += round_.decided
         counters.repeats += round_.repeats
         self._begin(round_)
+
+    def _affordable(self, batch: _Batch) -> Iterator[Arrival]:
+        """One after the other, up to one whose key then owes too much."""
+        owed = self.partition.owed
+        for arrival in batch.arrivals:
+            yield arrival
+            debt = owed(arrival.key)
+            # Of most keys there is one output, which is never too much.
+            if len(debt) > 1 and sum(len(each.output.value or b"") for each in debt) > MOST_OWED:
+                return
+        batch.decided = True
 
     def advance(self) -> None:
         """Move every round on as far as it may go now. Raises OwnerError where one can't go on at all."""
@@ -142,6 +179,9 @@ class Owner(Generic[S]):
                 self._publish(underway)
         while self._underway and self._underway[0].durable and not self._underway[0].awaited:
             self._settle(self._underway.popleft())
+        # Now nobody owes anything.
+        if self._rest is not None and not self._underway and self._lease.holds():
+            self._decide(self._rest, int(time.time() * 1000))
 
     def mark(self, now: float, *, at_once: bool = False) -> None:
         """Say what is paid, where nothing else has said it for a while."""
