@@ -6,10 +6,14 @@ from typing import Any
 
 from ops.worker.surroundings import Surroundings
 from streams.confluent import ConfluentRegistry
+from streams.kafka import plane
 from streams.kafka.engine import KafkaEngine, Site
 from streams.service import Service
 from streams.stores.memory import MemoryStores
 from tests.wounds.service import GATE, Authorize, authorize
+
+# So that a scenario needn't wait for the default to pass.
+plane.TOPICS_SECONDS = 1.0
 
 
 def engine(service: Service[Any, Any], surroundings: Surroundings) -> KafkaEngine:

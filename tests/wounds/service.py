@@ -23,6 +23,8 @@ SLOW_SECONDS = 0.001
 GATE = "WOUNDS_GATE"
 #: Beside it lies the list of what was asked.
 ASKED = "asked"
+#: Says how long stock Faust may go without a poll, where a scenario wants it short.
+MAX_POLL = "WOUNDS_MAX_POLL_SECONDS"
 
 _EXAMPLE = example_of(OrderConfirmed)
 

@@ -14,7 +14,7 @@ from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
 from streams.codec import Codec, Undecodable
 from streams.confluent import ConfluentRegistry
 from streams.decision import Performed
-from tests.wounds.service import GATE, Tally, authorize, count
+from tests.wounds.service import GATE, MAX_POLL, Tally, authorize, count
 
 settings = load()
 assert settings.kafka_bootstrap is not None
@@ -45,7 +45,7 @@ app = faust.App(
     broker_session_timeout=6.0,
     broker_heartbeat_interval=1.0,
     broker_commit_interval=0.5,
-    broker_max_poll_interval=float(os.environ.get("WOUNDS_MAX_POLL_SECONDS", "1000")),
+    broker_max_poll_interval=float(os.environ.get(MAX_POLL, "1000")),
 )
 commands = app.topic(
     ORDERS_COMMANDS.name(settings.environment), key_type=str, key_serializer="raw", value_serializer=Contract()

@@ -36,7 +36,7 @@ from streams.kafka.topics import changelog_of, dead_letters_of, group_of
 from streams.producer import Outgoing, deliver
 from streams.state import StateCodec
 from streams.topics import TopicAdmin, Wanted, plan
-from tests.wounds.service import ASKED, GATE, counter
+from tests.wounds.service import ASKED, GATE, MAX_POLL, counter
 
 STOP_SECONDS = 20.0
 #: For what has to come before a scenario can begin: servers start, groups form.
@@ -63,11 +63,10 @@ class Subject(Protocol):
     changelog: str
     dead_letters: str
 
-    def command(self, web_port: int) -> Sequence[str]:
-        """The arguments of Python that start one worker, which serves HTTP on that port of the loopback."""
-
-    def variables(self, *, web_port: int, max_poll_seconds: float | None) -> Mapping[str, str]:
-        """What it wants to find in its environment, beside the settings of orderflow."""
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        """What starts one worker, which serves HTTP on that port of the loopback: arguments of Python, and variables
+        beside those that say where the stack is.
+        """
 
     def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
         """Orders and how often each was met, as whoever reads this changelog will have it."""
@@ -82,12 +81,9 @@ class Stock:
         # It has none; this is where they would be.
         self.dead_letters = f"{self.group}.dlq"
 
-    def command(self, web_port: int) -> Sequence[str]:
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
         web = ("--web-bind", "127.0.0.1", "--web-port", str(web_port))
-        return ("-m", "tests.wounds.stock", "worker", *web, "--loglevel", "info")
-
-    def variables(self, *, web_port: int, max_poll_seconds: float | None) -> Mapping[str, str]:
-        return {} if max_poll_seconds is None else {"WOUNDS_MAX_POLL_SECONDS": str(max_poll_seconds)}
+        return ("-m", "tests.wounds.stock", "worker", *web, "--loglevel", "info"), {}
 
     def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
         return {json.loads(key): json.loads(value) for key, value in changelog}
@@ -101,11 +97,10 @@ class Engine:
         self.changelog = changelog_of(counter.name, environment)
         self.dead_letters = dead_letters_of(counter.name, environment)
 
-    def command(self, web_port: int) -> Sequence[str]:
-        return ("-m", "ops.cli", "worker", "--app=tests.wounds.service:counter", "--engine=tests.wounds.hosting:engine")
-
-    def variables(self, *, web_port: int, max_poll_seconds: float | None) -> Mapping[str, str]:
-        return {variable("http_port"): str(web_port), variable("session_seconds"): "6"}
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        ours = ("--app", "tests.wounds.service:counter", "--engine", "tests.wounds.hosting:engine")
+        settings = {variable("http_port"): str(web_port), variable("session_seconds"): "6"}
+        return ("-m", "ops.cli", "worker", *ours), settings
 
     def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
         fold, states, counts = Fold(), StateCodec(counter), {}
@@ -126,7 +121,9 @@ class Engine:
 def wound(fault: str) -> pytest.MarkDecorator:
     """A scenario for both. Stock Faust must fail at its claim, which is an `assert`, and nowhere before."""
     fails = pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"stock Faust: {fault}")
-    return pytest.mark.parametrize("subject", [pytest.param(Stock, marks=fails, id="stock"), pytest.param(Engine, id="engine")])
+    return pytest.mark.parametrize(
+        "subject", [pytest.param(Stock, marks=fails, id="stock"), pytest.param(Engine, id="engine")]
+    )
 
 
 class Worker:
@@ -188,10 +185,7 @@ class Stage:
         """Make what has to be there before the first worker."""
         for message in (CreateOrder, OrderConfirmed):  # a worker registers no schema
             self._codec.encode(example_of(message))
-        self.make(Wanted(self.commands, PARTITIONS, 1, {}), Wanted(self.events, PARTITIONS, 1, dict(events_config)))
-
-    def make(self, *topics: Wanted) -> None:
-        self.admin.apply(plan(topics, {}), topics)
+        self._make(Wanted(self.commands, PARTITIONS, 1, {}), Wanted(self.events, PARTITIONS, 1, dict(events_config)))
 
     def close(self) -> None:
         for worker in self._workers:
@@ -204,19 +198,23 @@ class Stage:
         return TopicAdmin(self._client)
 
     def start(self, *, max_poll_seconds: float | None = None) -> Worker:
+        """`max_poll_seconds`: after how long of nothing to do stock Faust leaves its group; ours never does."""
         number = len(self._workers)
         port = any_free()
+        command, variables = self.subject.call(port)
         environment = {
             variable("environment"): self._environment,
             variable("kafka_bootstrap"): self._stack.kafka,
             variable("registry_url"): self._stack.registry,
             GATE: self._gate.name,
             "PYTHONPATH": str(Path(__file__).parents[2]),
-            **self.subject.variables(web_port=port, max_poll_seconds=max_poll_seconds),
+            **variables,
         }
+        if max_poll_seconds is not None:
+            environment[MAX_POLL] = str(max_poll_seconds)
         log = self._directory / f"worker-{number}" / "log"
         log.parent.mkdir()
-        worker = Worker(self.subject.command(port), environment, log, port)
+        worker = Worker(command, environment, log, port)
         self._workers.append(worker)
         return worker
 
@@ -278,10 +276,15 @@ class Stage:
             consumer.close()
         return found
 
-    def remove(self, topic: str) -> None:
+    def make_anew(self, topic: str) -> None:
+        """Delete it, and have another, empty one by its name."""
         for done in self._admin.delete_topics([topic]).values():
             done.result(SETTLE_SECONDS)
         self.until(lambda: topic not in self.admin.partition_counts(), f"end of {topic}")
+        self._make(Wanted(topic, PARTITIONS, 1, {}))
+
+    def _make(self, *topics: Wanted) -> None:
+        self.admin.apply(plan(topics, {}), topics)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """A step on the way to the claim."""
