@@ -75,7 +75,6 @@ _PRODUCER: dict[str, Any] = {
     "batch.num.messages": 10_000,
     "queue.buffering.max.messages": 500_000,
     "message.max.bytes": LARGEST_INTERNAL,
-    "log_level": 3,
 }
 _CONSUMER: dict[str, Any] = {
     "enable.auto.commit": False,
@@ -85,7 +84,6 @@ _CONSUMER: dict[str, Any] = {
     "fetch.queue.backoff.ms": 10,
     "queued.min.messages": 20_000,
     "queued.max.messages.kbytes": 32_768,
-    "log_level": 3,
 }
 
 
@@ -135,7 +133,7 @@ class Plane:
         self._codecs = codecs
         self._service = codecs.service
         self._group = group
-        self._client = dict(client)
+        self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
         self._stores = stores
         self._lease = lease
         self._counters = counters
@@ -215,7 +213,7 @@ class Plane:
         try:
             self._producer = self._new_producer()
             self._inputs = Consumer({**self._client, **_CONSUMER, "group.id": self._group.name})
-            self._admin = AdminClient({**self._client, "log_level": 3})
+            self._admin = AdminClient(self._client)
             while not self._closing:
                 self._beat = time.monotonic()
                 self._obey()
@@ -280,9 +278,7 @@ class Plane:
             self._ids = self._topic_ids()
             for number in self._replicas.keys() - numbers:
                 self._replicas.pop(number).close()
-            restorer = self._restorer = Consumer(
-                {**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True}
-            )
+            restorer = self._restorer = self._new_restorer()
             for number in sorted(numbers):
                 if number in self._replicas:
                     self._replicas[number].begin_again()
@@ -303,6 +299,9 @@ class Plane:
             return
         self._topics_at = time.monotonic() + TOPICS_SECONDS
         self._wanted = None
+
+    def _new_restorer(self) -> Consumer:
+        return Consumer({**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True})
 
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
@@ -530,9 +529,7 @@ class Plane:
         del self._owners[number]
         self._inputs.incremental_unassign([TopicPartition(topic, number) for topic in sorted(self._group.inputs)])
         if self._restorer is None:
-            self._restorer = Consumer(
-                {**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True}
-            )
+            self._restorer = self._new_restorer()
         replica = self._replicas[number]
         replica.begin_again()
         self._recoveries[number] = self._new_recovery(self._restorer, number)
