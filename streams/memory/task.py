@@ -29,7 +29,7 @@ LARGEST_ROUND = 64
 #: So many rounds of a partition are on their way at once.
 DEPTH = 4
 #: How likely a ghost is to come before the living.
-_HAUNTED = 0.3
+_HAUNTED = 0.1
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
 
@@ -217,7 +217,7 @@ class Task:
         return boundary
 
     def _haunt(self, ghost: _Ghost) -> None:
-        if ghost.records and (not ghost.outputs or self._random.random() < _HAUNTED):
+        if ghost.records and (not ghost.outputs or self._random.getrandbits(1)):
             self._changelog.append(ghost.records.popleft())
         elif ghost.outputs:
             self._send(ghost.outputs.popleft())
