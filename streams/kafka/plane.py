@@ -287,9 +287,7 @@ class Plane:
             if places:
                 restorer.assign(places)
         except (KafkaException, TimeoutError) as error:
-            log.warning(
-                "%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error
-            )
+            log.warning("%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error)
             self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
@@ -552,7 +550,11 @@ class Plane:
         self._wanted = None
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
-        while not all(owner.idle or owner.stranger for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
+        while (
+            not all(owner.idle or owner.stranger for owner in owners)
+            and self._lease.holds()
+            and time.monotonic() < deadline
+        ):
             self._producer.poll(BUSY_SECONDS)
             for owner in owners:
                 owner.advance()
