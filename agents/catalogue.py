@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from streams.hosting import Hosted
 from streams.service import Service
 
-SERVICES: tuple[Service[Any, Any], ...] = ()
+#: Those with effects come with who performs them.
+SERVICES: tuple[Service[Any, Any] | Hosted, ...] = ()

@@ -10,7 +10,9 @@ def worker(
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     app: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:ATTRIBUTE", help="A service of your own, or a list of them, not the catalogue's."),
+        typer.Option(
+            metavar="MODULE:ATTRIBUTE", help="A Service or Hosted of your own, or a list of them, not the catalogue's."
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for a broker or registry that is away, up to ten minutes.")
@@ -60,6 +62,6 @@ def worker(
             wanted,
             surroundings,
             attribute(engine) if engine else kafka_engine,
-            check=Checks(wanted, surroundings),
+            check=Checks([hosted.service for hosted in wanted], surroundings),
             wait_seconds=WAIT_SECONDS if wait else 0,
         )

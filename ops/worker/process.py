@@ -14,13 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Any
 
 import structlog
 
 from ops.worker.run import run
 from ops.worker.surroundings import EngineFactory, Surroundings
-from streams.service import Service
+from streams.hosting import Hosted
 
 #: Beyond the drain: for the endpoints, the last spans, and threads that are not ours.
 END_SECONDS = 5.0
@@ -32,7 +31,7 @@ log = structlog.stdlib.get_logger("orderflow.worker")
 
 
 def host(
-    services: Sequence[Service[Any, Any]],
+    services: Sequence[Hosted],
     surroundings: Surroundings,
     factory: EngineFactory,
     *,

@@ -13,8 +13,8 @@ from ops.worker.http import served
 from ops.worker.surroundings import EngineFactory, Surroundings
 from schemas.errors import OrderflowError
 from streams.errors import RegistryUnavailableError
+from streams.hosting import Hosted
 from streams.kafka.status import Engine
-from streams.service import Service
 from streams.topics import UnreachableError
 
 #: How long `--wait` waits: as long as a running worker bears with a broker that is away.
@@ -46,7 +46,7 @@ class UndrainedError(OrderflowError):
 
 
 async def run(
-    services: Sequence[Service[Any, Any]],
+    services: Sequence[Hosted],
     surroundings: Surroundings,
     factory: EngineFactory,
     *,
@@ -63,11 +63,11 @@ async def run(
     """
     settings, health = surroundings.settings, Health()
     async with served(health, settings.http_host, settings.http_port) as url:
-        names = [service.name for service in services]
+        names = [hosted.service.name for hosted in services]
         log.info("starting", services=names, environment=settings.environment, http=url)
         if not await _unless(stop, _checked(check, wait_seconds)):
             return
-        health.engines = {service.name: factory(service, surroundings) for service in services}
+        health.engines = {hosted.service.name: factory(hosted, surroundings) for hosted in services}
         try:
             if await _start(health.engines, stop):
                 started()

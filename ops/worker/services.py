@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.catalogue import SERVICES
 from schemas.errors import OrderflowError
+from streams.hosting import Hosted
 from streams.service import Service
 
 
@@ -34,25 +35,22 @@ def attribute(place: str) -> Any:
         raise NoServiceError(f"{place}: {module} has no {name}") from error
 
 
-def offered(app: str | None) -> tuple[Service[Any, Any], ...]:
-    """The services of `app`, else those of the catalogue."""
-    if app is None:
-        return SERVICES
-    found = attribute(app)
-    services = (found,) if isinstance(found, Service) else tuple(found) if isinstance(found, Iterable) else ()
-    if not services or not all(isinstance(each, Service) for each in services):
-        raise NoServiceError(f"{app} is neither a Service nor a list of them")
-    return services
+def offered(app: str | None) -> tuple[Hosted, ...]:
+    """The services of `app`, else those of the catalogue. Raises ServiceError for an effect that nobody performs."""
+    found = SERVICES if app is None else attribute(app)
+    services = tuple(found) if isinstance(found, Iterable) else (found,)
+    if not all(isinstance(each, Service | Hosted) for each in services) or (app and not services):
+        raise NoServiceError(f"{app} is neither a Service or Hosted nor a list of them")
+    return tuple(each if isinstance(each, Hosted) else Hosted(each) for each in services)
 
 
-def chosen(names: Sequence[str], offered: Iterable[Service[Any, Any]], *, every: bool) -> list[Service[Any, Any]]:
-    by_name: dict[str, Service[Any, Any]] = {}
-    for service in offered:
-        if service.name in by_name:
-            raise NoServiceError(
-                f"{service.name} is declared twice: two services of one name would share group and state"
-            )
-        by_name[service.name] = service
+def chosen(names: Sequence[str], offered: Iterable[Hosted], *, every: bool) -> list[Hosted]:
+    by_name: dict[str, Hosted] = {}
+    for hosted in offered:
+        name = hosted.service.name
+        if name in by_name:
+            raise NoServiceError(f"{name} is declared twice: two services of one name would share group and state")
+        by_name[name] = hosted
     if not every and not names:
         raise NoServiceError(f"say which services, or --all: {_listed(by_name)}")
     for name in names:
@@ -63,7 +61,7 @@ def chosen(names: Sequence[str], offered: Iterable[Service[Any, Any]], *, every:
             )
     if not by_name:
         raise NoServiceError(_listed(by_name))
-    return [service for name, service in by_name.items() if every or name in names]
+    return [hosted for name, hosted in by_name.items() if every or name in names]
 
 
 def _listed(names: Iterable[str]) -> str:

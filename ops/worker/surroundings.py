@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ops.settings import Settings
 from streams.confluent import ConfluentRegistry
+from streams.hosting import Hosted
 from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.status import Engine
-from streams.service import Service
 from streams.stores import Stores
 from streams.stores.memory import MemoryStores
 from streams.stores.rocks import RocksStores
@@ -31,14 +30,14 @@ class Surroundings:
     tracer: Tracer | None = None
 
 
-EngineFactory = Callable[[Service[Any, Any], Surroundings], Engine]
+EngineFactory = Callable[[Hosted, Surroundings], Engine]
 
 
-def kafka_engine(service: Service[Any, Any], surroundings: Surroundings) -> Engine:
+def kafka_engine(hosted: Hosted, surroundings: Surroundings) -> Engine:
     """THE place where the engine on Kafka is built; nothing else in ops knows what it is made of."""
     settings = surroundings.settings
     return KafkaEngine(
-        service,
+        hosted.service,
         Site(
             environment=settings.environment,
             client=surroundings.kafka,
@@ -49,6 +48,8 @@ def kafka_engine(service: Service[Any, Any], surroundings: Surroundings) -> Engi
             cloudevents=settings.cloudevents_topics,
             tracer=surroundings.tracer,
         ),
+        perform=hosted.perform,
+        policies=hosted.policies,
     )
 
 

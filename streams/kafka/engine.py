@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.codec import Codec
 from streams.effects import Perform, Policy
+from streams.hosting import Hosted
 from streams.kafka.control import Control
 from streams.kafka.counters import Counters
 from streams.kafka.group import Group
@@ -16,7 +17,7 @@ from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
 from streams.registry import Registry
-from streams.service import Service, ServiceError
+from streams.service import Service
 from streams.stores import Stores
 from streams.tracing import Tracer
 
@@ -54,9 +55,7 @@ class KafkaEngine:
         policies: Mapping[type, Policy] = _NOBODY,
     ) -> None:
         """`perform`: by type of effect, who performs it; `policies`: how patiently, where the default won't do."""
-        if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
-            raise ServiceError(f"service {service.name}: nobody performs {', '.join(missing)}; say so by `perform`")
-        self._service = service
+        self._service = Hosted(service, perform=perform, policies=policies).service
         inputs = {topic.name(site.environment) for topic in service.topics} | {
             own_topic_of(service.name, site.environment)
         }

@@ -22,6 +22,7 @@ from ops.stack.ports import choose
 from ops.worker.health import Health
 from ops.worker.http import served
 from ops.worker.process import END_SECONDS
+from streams.hosting import Hosted
 from tests.ops.worker.fakes import FakeEngine, surroundings
 
 ROOT = Path(__file__).parents[2]
@@ -226,6 +227,6 @@ def test_the_workers_health_check_tells_one_that_is_ready_from_one_that_is_not()
             return await asyncio.wait_for(probe.wait(), 30) == 0
 
     ready = Health()
-    ready.engines = {"patience": FakeEngine(patience, surroundings())}
+    ready.engines = {"patience": FakeEngine(Hosted(patience), surroundings())}
     assert asyncio.run(healthy(ready))
     assert not asyncio.run(healthy(Health()))

@@ -12,6 +12,7 @@ import structlog
 from examples.python.patience import patience
 from ops.settings import Settings
 from ops.worker.surroundings import Surroundings
+from streams.hosting import Hosted
 from streams.kafka.counters import Counters
 from streams.kafka.status import PartitionStatus, ServiceStatus
 from streams.service import Service
@@ -20,7 +21,8 @@ from streams.service import Service
 kindness = Service(
     name="kindness", state=patience.state, decide=patience.decide, sends=patience.sends, effects=patience.effects
 )
-both = [patience, kindness]
+both = [Hosted(patience), kindness]
+hosted = [Hosted(patience), Hosted(kindness)]
 
 READY = ServiceStatus(
     "patience",
@@ -48,8 +50,8 @@ def surroundings(**settings: Any) -> Surroundings:
 
 
 class FakeEngine:
-    def __init__(self, service: Service[Any, Any], _surroundings: Surroundings) -> None:
-        self.service = service
+    def __init__(self, hosted: Hosted, _surroundings: Surroundings) -> None:
+        service = self.service = hosted.service
         self.counters = Counters()
         self.failure: BaseException | None = None
         self.is_status = replace(READY, service=service.name)

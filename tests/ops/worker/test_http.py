@@ -11,6 +11,7 @@ import pytest
 from examples.python.patience import patience
 from ops.worker.health import Health
 from ops.worker.http import AddressTakenError, served
+from streams.hosting import Hosted
 from tests.ops.worker.fakes import JOINING, READY, RECOVERING, FakeEngine, kindness, surroundings
 
 HOST = "127.0.0.1"
@@ -38,7 +39,7 @@ def health(*engines: FakeEngine) -> Health:
 
 
 def engine(**status: Any) -> FakeEngine:
-    made = FakeEngine(patience, surroundings())
+    made = FakeEngine(Hosted(patience), surroundings())
     made.is_status = replace(READY, **status)
     return made
 
@@ -72,7 +73,7 @@ def test_while_it_recovers_it_says_how_far_it_is_and_how_long_it_takes() -> None
 
 
 def test_one_service_that_is_not_ready_keeps_the_process_from_it_and_is_named() -> None:
-    other = FakeEngine(kindness, surroundings())
+    other = FakeEngine(Hosted(kindness), surroundings())
     other.is_status = replace(JOINING, service="kindness")
     [(status, said)] = asked(health(engine(), other), "/ready")
     assert (status, list(said["missing"])) == (503, ["kindness"])

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from examples.python.patience import patience
 from ops.worker.health import Health
 from ops.worker.metrics import COUNTS, DISTRIBUTIONS, FAILED, LEVELS, EngineCollector, table
+from streams.hosting import Hosted
 from tests.ops.worker.fakes import RECOVERING, FakeEngine, kindness, surroundings
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -20,7 +21,7 @@ def scraped(*engines: FakeEngine) -> CollectorRegistry:
 
 
 def engine() -> FakeEngine:
-    return FakeEngine(patience, surroundings())
+    return FakeEngine(Hosted(patience), surroundings())
 
 
 def test_a_scrape_has_the_declared_metrics_and_no_other_and_prometheus_reads_it() -> None:
@@ -110,7 +111,7 @@ def test_a_recovery_shows_how_far_it_is_and_how_long_it_takes() -> None:
 
 
 def test_each_service_of_the_process_has_its_own() -> None:
-    other = FakeEngine(kindness, surroundings())
+    other = FakeEngine(Hosted(kindness), surroundings())
     other.counters.decided, other.failure = 5, RuntimeError("away")
     value = scraped(engine(), other).get_sample_value
     assert value("orderflow_decisions_total", {"service": "patience"}) == 0

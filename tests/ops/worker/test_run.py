@@ -14,9 +14,9 @@ from ops.worker import run as module
 from ops.worker.run import ServiceFailedError, UndrainedError, run
 from ops.worker.surroundings import Surroundings
 from schemas.errors import OrderflowError
-from streams.service import Service
+from streams.hosting import Hosted
 from streams.topics import UnreachableError
-from tests.ops.worker.fakes import DiesEngine, FakeEngine, WontStartEngine, WontStopEngine, both, surroundings
+from tests.ops.worker.fakes import DiesEngine, FakeEngine, WontStartEngine, WontStopEngine, hosted, surroundings
 
 SECONDS = 10
 
@@ -25,7 +25,7 @@ SECONDS = 10
 class Life:
     """One worker, and what was seen of it."""
 
-    factory: Callable[[Service[Any, Any], Surroundings], FakeEngine] = FakeEngine
+    factory: Callable[[Hosted, Surroundings], FakeEngine] = FakeEngine
     check: Callable[[], None] = lambda: None
     wait_seconds: float = 0
     drain_seconds: float = SECONDS
@@ -44,7 +44,7 @@ class Life:
         stopping = asyncio.ensure_future(self._stop_after(until, stop))
         try:
             await run(
-                both,
+                hosted,
                 surroundings(drain_seconds=self.drain_seconds),
                 self._made,
                 check=self.check,
@@ -61,8 +61,8 @@ class Life:
             await asyncio.sleep(0.01)
         stop.set()
 
-    def _made(self, service: Service[Any, Any], surroundings: Surroundings) -> FakeEngine:
-        engine = self.factory(service, surroundings)
+    def _made(self, hosted: Hosted, surroundings: Surroundings) -> FakeEngine:
+        engine = self.factory(hosted, surroundings)
         self.engines.append(engine)
         return engine
 

@@ -8,28 +8,32 @@ import pytest
 from agents.catalogue import SERVICES
 from examples.python.patience import patience
 from ops.worker.services import NoServiceError, attribute, chosen, offered
-from tests.ops.worker.fakes import both, kindness
+from streams.effects import Policy
+from streams.hosting import Hosted
+from streams.service import ServiceError
+from tests.ops.worker.charging import Charge, charge, charging, service
+from tests.ops.worker.fakes import hosted, kindness
 
 
 def test_all_of_them_or_those_that_are_named_in_the_order_of_the_catalogue() -> None:
-    assert chosen([], both, every=True) == both
-    assert chosen(["kindness"], both, every=False) == [kindness]
-    assert chosen(["kindness", "patience"], both, every=False) == both
+    assert chosen([], hosted, every=True) == hosted
+    assert chosen(["kindness"], hosted, every=False) == [Hosted(kindness)]
+    assert chosen(["kindness", "patience"], hosted, every=False) == hosted
 
 
 def test_a_name_that_is_almost_right_is_corrected() -> None:
     with pytest.raises(NoServiceError, match="patiense is no service; did you mean patience"):
-        chosen(["patiense"], both, every=False)
+        chosen(["patiense"], hosted, every=False)
 
 
 def test_a_name_like_no_other_gets_the_list() -> None:
     with pytest.raises(NoServiceError, match="zzz is no service; there are patience, kindness"):
-        chosen(["zzz"], both, every=False)
+        chosen(["zzz"], hosted, every=False)
 
 
 def test_no_name_gets_the_list() -> None:
     with pytest.raises(NoServiceError, match="say which services, or --all: there are patience, kindness"):
-        chosen([], both, every=False)
+        chosen([], hosted, every=False)
 
 
 def test_an_empty_catalogue_says_what_to_do() -> None:
@@ -39,20 +43,33 @@ def test_an_empty_catalogue_says_what_to_do() -> None:
 
 def test_two_services_of_one_name_would_share_their_state() -> None:
     with pytest.raises(NoServiceError, match="patience is declared twice"):
-        chosen([], [patience, patience], every=True)
+        chosen([], [Hosted(patience)] * 2, every=True)
 
 
-def test_an_app_is_a_service_or_a_list_of_them_else_there_is_the_catalogue() -> None:
-    assert offered("examples.python.patience:patience") == (patience,)
-    assert offered("tests.ops.worker.fakes:both") == (patience, kindness)
-    assert offered(None) == SERVICES
+def test_an_app_is_a_service_with_or_without_performers_or_a_list_else_there_is_the_catalogue() -> None:
+    assert offered("examples.python.patience:patience") == (Hosted(patience),)
+    assert offered("tests.ops.worker.charging:charging") == (charging,)
+    assert offered("tests.ops.worker.fakes:both") == (Hosted(patience), Hosted(kindness))
+    assert len(offered(None)) == len(SERVICES)
+
+
+def test_an_app_with_an_effect_that_nobody_performs_is_refused_before_it_starts() -> None:
+    with pytest.raises(ServiceError, match=r"charging: nobody performs Charge; say who: Hosted\(charging, perform"):
+        offered("tests.ops.worker.charging:service")
+
+
+def test_a_performer_or_a_policy_of_what_is_never_asked_for_is_a_slip() -> None:
+    with pytest.raises(ServiceError, match="patience never asks for Charge"):
+        Hosted(patience, perform={Charge: charge})
+    with pytest.raises(ServiceError, match="charging never asks for int"):
+        Hosted(service, perform={Charge: charge}, policies={int: Policy()})
 
 
 @pytest.mark.parametrize(
     ("app", "problem"),
     [
-        ("examples.python.patience:decide", "is neither a Service nor a list of them"),
-        ("tests.ops.worker.fakes:READY", "is neither a Service nor a list of them"),
+        ("examples.python.patience:decide", "is neither a Service or Hosted nor a list of them"),
+        ("tests.ops.worker.fakes:READY", "is neither a Service or Hosted nor a list of them"),
         ("examples.python.patience:impatience", "examples.python.patience has no impatience"),
         ("no_such_module:patience", "no_such_module can't be imported from"),
         ("examples.python.patience", "names nothing: say module:attribute"),
