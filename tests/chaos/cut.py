@@ -5,10 +5,10 @@ import signal
 from typing import Any
 
 from ops.worker.surroundings import Surroundings, kafka_engine
+from streams.hosting import Hosted
 from streams.kafka import control
 from streams.kafka.coordinator import Coordinator
 from streams.kafka.status import Engine
-from streams.service import Service
 
 
 class _Held(Coordinator):
@@ -20,11 +20,11 @@ class _Held(Coordinator):
         return answer
 
 
-def engine(service: Service[Any, Any], surroundings: Surroundings) -> Engine:
+def engine(hosted: Hosted, surroundings: Surroundings) -> Engine:
     flowing = _Held.flowing = asyncio.Event()
     flowing.set()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, flowing.clear)
     loop.add_signal_handler(signal.SIGUSR2, flowing.set)
     control.Coordinator = _Held  # type: ignore[attr-defined]  # in this process alone
-    return kafka_engine(service, surroundings)
+    return kafka_engine(hosted, surroundings)

@@ -41,7 +41,7 @@ def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> 
     messages = Codec(MemoryRegistry(registers=True), "test")
     value = messages.encode(ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001"))
     codecs = Codecs(service, "test", messages, OwnCodec(service))
-    wire = Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters())
+    wire = Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters(), suspects=frozenset())
     moved: list[Output] = []
     records: list[Any] = [Fetched(MARKER_KEY, value), Fetched(b"key", value)]
     first, second = wire.arrivals(TOPIC, records, moved)
