@@ -29,7 +29,7 @@ LARGEST_ROUND = 64
 #: So many rounds of a partition are on their way at once.
 DEPTH = 4
 #: How likely a ghost is to come before the living.
-_HAUNTED = 0.1
+_HAUNTED = 0.3
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
 

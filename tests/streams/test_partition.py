@@ -11,7 +11,7 @@ from streams.codec import Reason, Undecodable
 from streams.decision import Decision, Later, Wake
 from streams.partition import Commit, Partition, Round, Wakes
 from streams.service import Service
-from streams.step import Arrival, Entry
+from streams.step import Arrival, Entry, Parked
 from tests.streams.wires import Bare
 
 NOW = 1_000
@@ -225,6 +225,15 @@ def test_a_message_that_waits_is_tried_again_in_time_and_holds_up_no_other_key()
     life.paid(round_)
     assert (life.entries[OTHER].state, life.entries[KEY].state) == (1, None)
     assert [key for key, _ in life.partition.wakes.take(NOW + 100)] == [KEY]
+
+
+def test_a_refused_message_that_waited_lets_a_deadline_of_the_same_time_come() -> None:
+    life = Life()
+    bad = Parked("a", 1, NOW, ConfirmOrder(orderId=KEY, meta=Meta(messageId="no such answer")))
+    life.entries[KEY] = Entry(version=1, state=1, timer=NOW + 5, parked=(bad,), retry_at=NOW + 5, attempts=1)
+    tried = life.partition.decide([Arrival("own", 1, KEY, NOW + 5, Wake(NOW + 5))], {}, NOW + 5)
+    life.paid(tried)
+    assert (len(tried.refusals), life.partition.wakes.next_at) == (1, NOW + 5)
 
 
 def test_a_key_wakes_once_at_the_time_that_was_set_last() -> None:
