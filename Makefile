@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format up down clean
+.PHONY: help demo test test-fast chaos check format up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,11 @@ test: $(BIN)/orderflow ## every test, on a real Kafka, PostgreSQL and registry o
 
 test-fast: $(BIN)/orderflow ## the tests that need no server
 	$(BIN)/pytest -n 2 -m "not connected and not slow"
+
+chaos: $(BIN)/orderflow ## kill workers and brokers for half an hour, and prove that nothing is lost
+	$(BIN)/python -m bench.chaos --messages 200000 --kills 20 --store rocksdb
+	$(BIN)/python -m bench.chaos --messages 200000 --kills 20 --store memory
+	$(BIN)/python -m bench.chaos --messages 200000 --kills 20 --store rocksdb --brokers 3
 
 check: $(BIN)/orderflow ## lint, types, import contracts, generated files, compatibility of the contract
 	$(BIN)/ruff check

@@ -10,6 +10,10 @@ from typing import Any
 
 from streams.changelog import ChangelogError, Marker, Place
 
+#: So many claims of one generation have room below the next one's: a life of a partition ends when it has to be read
+#: again, too.
+_CLAIMS_BITS = 20
+
 
 class Fold:
     """Everything but the entries themselves."""
@@ -64,9 +68,18 @@ class Fold:
         self._pay(paid)
         return True
 
-    def claim(self, generation: int, topics: dict[str, tuple[int, str]]) -> Marker:
-        """The marker that makes the partition ours; `generation` is the group's."""
-        return Marker(max(generation, self.epoch + 1), self.paid, self.last_round, topics)
+    def claim(self, generation: int, topics: dict[str, tuple[int, str]], *, again: bool = False) -> Marker:
+        """The marker that makes the partition ours. `generation`: the group's; `again`: not for the first time in it.
+
+        Epochs follow generations, so that of two owners the one whom the group chose later is right, even if neither
+        has read the other's claim. A group that was deleted counts from 1 again: then from the last epoch on.
+        """
+        if again:
+            epoch = self.epoch + 1
+        else:
+            count = generation if generation << _CLAIMS_BITS > self.epoch else (self.epoch >> _CLAIMS_BITS) + generation
+            epoch = count << _CLAIMS_BITS
+        return Marker(epoch, self.paid, self.last_round, topics)
 
     def _pay(self, paid: int) -> None:
         self.paid = max(self.paid, paid)

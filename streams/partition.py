@@ -46,6 +46,8 @@ class Round:
     #: Keys whose outputs were left by an earlier life.
     left: tuple[str, ...] = ()
     repeats: int = 0
+    #: Messages that waited and wait no more.
+    unparked: int = 0
     decided: int = 0
     #: Effects to be asked for once the round is durable: id -> (key, effect); and those that nobody waits for any more.
     asked: dict[str, tuple[str, Any]] = field(default_factory=dict)
@@ -113,6 +115,8 @@ class Partition(Generic[S]):
         #: Forgotten keys whose changelog record may go, now that nothing is owed any more; in order, as a set has none.
         self._graves: dict[str, None] = {}
         self.wakes = Wakes()
+        #: Keys whose messages wait.
+        self.parked: set[str] = set()
 
     @property
     def last_round(self) -> int:
@@ -207,10 +211,17 @@ class Partition(Generic[S]):
             for effect_id in pending_before.keys() - pending_after.keys():
                 if round_.asked.pop(effect_id, None) is None:
                     round_.given_up.append(effect_id)
+        self._count_parked(round_, key, before, after)
         due = after.due if after else None
         # A wake-up that was refused leaves its time as it was: it waits for the next life, and for a decider mended.
-        if not step.refusals or before is None or due != before.due:
+        if not step.refusals or before is None or before.parked or due != before.due:
             round_.due[key] = due
+
+    def _count_parked(self, round_: Round, key: str, before: Entry[S] | None, after: Entry[S] | None) -> None:
+        waited, wait = len(before.parked) if before else 0, len(after.parked) if after else 0
+        if waited or wait:
+            round_.unparked += max(0, waited - wait)
+            (self.parked.add if wait else self.parked.discard)(key)
 
     def _weight(self, owed: tuple[Owed, ...]) -> int:
         return sum(self._wire.size(each.output) for each in owed)

@@ -83,11 +83,13 @@ class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
 
     @property
     def due(self) -> int | None:
-        """When something has to happen to the key if nothing else does before."""
-        timer, expires, retry_at = self.timer, self.expires, self.retry_at
-        if expires is None and retry_at is None:  # most keys, and each is asked at each of its decisions
-            return timer
-        return min(time for time in (timer, expires, retry_at) if time is not None)
+        """When something has to happen to the key if nothing else does before. Where a message waits, deadlines do."""
+        if self.parked:
+            return self.retry_at
+        timer, expires = self.timer, self.expires
+        if timer is None or expires is None:  # most keys, and each is asked at each of its decisions
+            return expires if timer is None else timer
+        return min(timer, expires)
 
 
 class Refusal(NamedTuple):
@@ -155,13 +157,10 @@ def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arriv
     if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
-    if isinstance(message, Wake) and message.deadline == entry.retry_at:
-        return _retry(service, wire, noted, arrival, now)
-    if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
-        # Whoever waits comes first; what is decided on it says anew how long the key stays.
-        return Step(replace(noted, expires=None) if entry.parked else None)
     if entry.parked:
-        return _park(wire, noted, arrival)
+        return _retry(service, wire, noted, arrival, now) if isinstance(message, Wake) else _park(wire, noted, arrival)
+    if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
+        return Step(None)
     step = _decide(service, wire, noted, arrival)
     if step is None:
         return Step(replace(noted, parked=(wire.parked(arrival),), retry_at=now + _pause(1), attempts=1))
@@ -258,7 +257,8 @@ def _after(moved: Entry[S], decision_id: str, message: object, decision: Decisio
 def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
     """Whether the key still waits for it: not where the timer was moved since, or the effect answered."""
     if isinstance(message, Wake):
-        return message.deadline in (entry.timer, entry.expires, entry.retry_at)
+        # A deadline that passes while a message waits comes again once none does, if it still stands then.
+        return message.deadline in ((entry.retry_at,) if entry.parked else (entry.timer, entry.expires))
     return message.effect_id in entry.pending
 
 

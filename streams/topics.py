@@ -28,6 +28,8 @@ PAUSE_SECONDS = 0.05
 
 #: Somebody else made it since we looked; whether it is as declared shows when we look again.
 _EXISTS = KafkaError.TOPIC_ALREADY_EXISTS
+#: One broker has heard of it, the one that we asked has not: it is not there yet.
+_UNHEARD = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 Config = dict[str, str]
 K = TypeVar("K")
@@ -180,7 +182,7 @@ class TopicAdmin:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names if name in there]
         if not resources:  # the client takes no empty list
             return {}
-        configs = self._done(self._admin.describe_configs(resources, request_timeout=DEADLINE_SECONDS))
+        configs = self._done(self._admin.describe_configs(resources, request_timeout=DEADLINE_SECONDS), unless=_UNHEARD)
         return {
             resource.name: Found(
                 partitions=len(there[resource.name].partitions),

@@ -202,7 +202,7 @@ class Kafka(LocalPart):
         unfinished.mkdir()
         config = unfinished / "format.properties"
         config.write_text(properties(node, nodes, unfinished), encoding="utf-8")
-        arguments = ("kafka.tools.StorageTool", "format", "-t", self._cluster_id(), "-c", str(config))
+        arguments = ("kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id()}", "-c", str(config))
         log_option = f"-Dorderflow.log={self._layout.log(node.name)}"
         run = subprocess.run(
             java(log_option, f"-Dlog4j2.configurationFile={_LOG4J}", *arguments, class_path=jars),

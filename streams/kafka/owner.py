@@ -99,6 +99,8 @@ class Owner(Generic[S]):
         self._changelog = replica.changelog
         self._claim = claim.marker
         self._next_offset = claim.offset + 1
+        #: Batches to the changelog.
+        self._unacknowledged = 0
         self._lease = lease
         self._counters = counters
         self._paid = self._marked = claim.marker.paid
@@ -108,8 +110,10 @@ class Owner(Generic[S]):
         self._rest: _Rest | None = None
         self._failed: KafkaError | None = None
         self._fenced = False
-        for key, due, entry in replica.waiting():
-            self.partition.wakes.set(key, due)
+        for key, head, entry in replica.waiting():
+            self.partition.wakes.set(key, head.due)
+            if head.parked:
+                self.partition.parked.add(key)
             if entry is not None:
                 self.asked |= {effect_id: (key, effect) for effect_id, effect in entry.pending.items()}
         fold = replica.fold
@@ -141,12 +145,17 @@ class Owner(Generic[S]):
         counters.decide_seconds.observe(time.perf_counter() - started)
         counters.decided += round_.decided
         counters.repeats += round_.repeats
+        counters.unparked += round_.unparked
         self._begin(round_)
 
     def advance(self) -> None:
         """Move every round on as far as it may go now. Raises OwnerError where one can't go on at all."""
         if self._failed is not None:
             raise OwnerError(f"{self._changelog}[{self.number}]: a record was refused: {self._failed.str()}")
+        if self.stranger:
+            # It may have been a claim, and what we wrote behind that counts for nobody: to publish it, or to commit
+            # its inputs, would be to lose it. The next life knows.
+            return
         for underway in self._underway:
             if not underway.durable:
                 if underway.awaited:
@@ -163,6 +172,11 @@ class Owner(Generic[S]):
             self._settle(self._underway.popleft())
         if self._rest is not None and not self.partition.laden:
             self._decide(self._rest)
+
+    def look(self, end: int) -> None:
+        """Hear where the changelog ends: who has nothing to write would never notice a stranger."""
+        if not self._unacknowledged and end > self._next_offset:
+            self.stranger = True
 
     def mark(self, now: float, *, at_once: bool = False) -> None:
         """Say what is paid, where nothing else has said it for a while."""
@@ -199,11 +213,13 @@ class Owner(Generic[S]):
     def _write(self, records: list[dict[str, Any]], underway: _Underway | None) -> None:
         """To the changelog, where nobody else writes: the offsets tell if somebody did."""
         count = len(records)
+        self._unacknowledged += 1
 
         def acknowledged(error: KafkaError | None, record: Fetched) -> None:
             if error is not None:
                 self._failed = error
                 return
+            self._unacknowledged -= 1
             offset = record.offset()
             if offset != self._next_offset + count - 1:
                 self.stranger = True

@@ -77,7 +77,6 @@ _PRODUCER: dict[str, Any] = {
     "batch.num.messages": 10_000,
     "queue.buffering.max.messages": 500_000,
     "message.max.bytes": LARGEST_INTERNAL,
-    "log_level": 3,
 }
 _CONSUMER: dict[str, Any] = {
     "enable.auto.commit": False,
@@ -87,7 +86,6 @@ _CONSUMER: dict[str, Any] = {
     "fetch.queue.backoff.ms": 10,
     "queued.min.messages": 20_000,
     "queued.max.messages.kbytes": 32_768,
-    "log_level": 3,
 }
 
 
@@ -112,6 +110,8 @@ class _Recovery:
     #: As many records as there seemed to be.
     wanted: int
     read_at_start: int
+    #: The end of the changelog was seen.
+    read: bool = False
     claim: Marker | None = None
     #: The offset of our claim, once it is acknowledged.
     claimed_at: int | None = None
@@ -135,7 +135,7 @@ class Plane:
         self._codecs = codecs
         self._service = codecs.service
         self._group = group
-        self._client = dict(client)
+        self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
         self._stores = stores
         self._lease = lease
         self._counters = counters
@@ -152,6 +152,8 @@ class Plane:
         self._owners: dict[int, Owner[Any]] = {}
         #: By partition, the keys of which something could not be written. Each cost the partition a life.
         self._suspects: dict[int, set[str]] = {}
+        #: By partition, our last claim since it was assigned.
+        self._epochs: dict[int, int] = {}
         self._ids: dict[str, str] = {}
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
@@ -213,7 +215,7 @@ class Plane:
         try:
             self._producer = self._new_producer()
             self._inputs = Consumer({**self._client, **_CONSUMER, "group.id": self._group.name})
-            self._admin = AdminClient({**self._client, "log_level": 3})
+            self._admin = AdminClient(self._client)
             while not self._closing:
                 self._beat = time.monotonic()
                 self._obey()
@@ -271,7 +273,7 @@ class Plane:
     def _assigned(self, assignment: Assignment) -> None:
         self._wanted, self._retry_at = assignment, 0.0
         self._generation = assignment.generation
-        self._positions = {}
+        self._positions, self._epochs = {}, {}
 
     def _begin(self, assignment: Assignment) -> None:
         """Start to read the changelogs. A broker that doesn't answer is asked again."""
@@ -280,9 +282,7 @@ class Plane:
             self._ids = self._topic_ids()
             for number in self._replicas.keys() - numbers:
                 self._replicas.pop(number).close()
-            restorer = self._restorer = Consumer(
-                {**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True}
-            )
+            restorer = self._restorer = self._new_restorer()
             for number in sorted(numbers):
                 if number in self._replicas:
                     self._replicas[number].begin_again()
@@ -296,14 +296,17 @@ class Plane:
             ]
             if places:
                 restorer.assign(places)
-        except (KafkaException, _GoneError) as error:
-            log.warning("%s: the brokers don't say what there is to restore (%s); asked again", self._group.name, error)
+        except (KafkaException, TimeoutError, _GoneError) as error:
+            log.warning("%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error)
             self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         self._topics_at = time.monotonic() + TOPICS_SECONDS
         self._progress_at = time.monotonic() + PROGRESS_SECONDS
         self._wanted = None
+
+    def _new_restorer(self) -> Consumer:
+        return Consumer({**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True})
 
     def _new_replica(self, number: int) -> Replica[Any]:
         changelog = self._group.changelog
@@ -328,8 +331,9 @@ class Plane:
         """Read what the changelogs have; how many records that was."""
         if self._restorer is None:
             return 0
-        waits = 0 if any(not owner.idle for owner in self._owners.values()) else IDLE_SECONDS / 2
-        records = _fetched(self._restorer, 10_000, 0.005 if self._recoveries else waits)
+        # Who has inputs to wait for doesn't wait here, too.
+        patience = 0.005 if self._recoveries else 0 if self._owners else IDLE_SECONDS
+        records = _fetched(self._restorer, 10_000, patience)
         by_number: dict[int, list[Fetched]] = {}
         ended: list[int] = []
         for record in records:
@@ -345,20 +349,23 @@ class Plane:
                 self._replicas[number].read(each)
                 self._counters.restored += len(each)
         for number in ended:
-            recovery = self._recoveries.get(number)
-            if recovery is not None and recovery.claim is None:
-                self._claim(number, recovery)
+            if number in self._recoveries:
+                self._recoveries[number].read = True
         return len(records)
 
     def _claim(self, number: int, recovery: _Recovery) -> None:
         """Say in the changelog that from here on the partition is ours."""
         fold = recovery.replica.fold
+        if fold.epoch > self._epochs.get(number, fold.epoch):
+            # Whoever the group chose after us was faster. It will tell us, too; until then nothing is ours here.
+            return
         topics: dict[str, tuple[int, str]] = {}
         for topic in self._group.inputs:
             count, known = fold.topics.get(topic, (1, self._ids[topic]))
             # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
             topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = recovery.claim = fold.claim(self._generation or 0, topics)
+        claim = fold.claim(self._generation or 0, topics, again=number in self._epochs)
+        recovery.claim, self._epochs[number] = claim, claim.epoch
 
         def acknowledged(error: KafkaError | None, record: Any) -> None:
             if error is not None:
@@ -369,9 +376,14 @@ class Plane:
         self._producer.produce(self._group.changelog, encode(claim), MARKER_KEY, number, acknowledged)
 
     def _claim_what_is_read(self) -> None:
+        if not self._lease.holds():
+            # Others may own them by now, and our claim would void what they write.
+            return
         for number, recovery in list(self._recoveries.items()):
             claimed_at = recovery.claimed_at
-            if claimed_at is not None and recovery.replica.offset > claimed_at and self._lease.holds():
+            if recovery.claim is None and recovery.read:
+                self._claim(number, recovery)
+            elif claimed_at is not None and recovery.replica.offset > claimed_at:
                 try:
                     self._own_it(number, recovery)
                 except KafkaException as error:
@@ -380,10 +392,7 @@ class Plane:
     def _own_it(self, number: int, recovery: _Recovery) -> None:
         claim = recovery.claim
         assert claim is not None  # noqa: S101 - it was acknowledged
-        if recovery.replica.fold.epoch > claim.epoch:
-            # Somebody claimed it after us. If we are wrong to be here, the group will say so.
-            recovery.claim = recovery.claimed_at = None
-            self._claim(number, recovery)
+        if recovery.replica.fold.epoch > claim.epoch:  # as in `_claim`
             return
         places = self._places(number)
         aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in claim.topics.items()}
@@ -433,9 +442,12 @@ class Plane:
     def _read(self, restored: int) -> int:
         """Hand what there is to the owners; how many records that was."""
         owners = self._owners
-        if not owners or not self._lease.holds() or not all(owner.room for owner in owners.values()):
-            if owners and not restored:
-                time.sleep(BUSY_SECONDS)
+        if not owners:
+            return 0
+        if not self._lease.holds():
+            time.sleep(IDLE_SECONDS / 10)
+            return 0
+        if not all(owner.room for owner in owners.values()):
             return 0
         records = _fetched(self._inputs, 1, self._patience(restored))
         if not records:
@@ -522,9 +534,7 @@ class Plane:
         del self._owners[number]
         self._inputs.incremental_unassign([TopicPartition(topic, number) for topic in sorted(self._group.inputs)])
         if self._restorer is None:
-            self._restorer = Consumer(
-                {**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True}
-            )
+            self._restorer = self._new_restorer()
         replica = self._replicas[number]
         replica.begin_again()
         self._recoveries[number] = self._new_recovery(self._restorer, number)
@@ -568,7 +578,11 @@ class Plane:
         self._wanted = None
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
-        while not all(owner.idle for owner in owners) and self._lease.holds() and time.monotonic() < deadline:
+        while (
+            not all(owner.idle or owner.stranger for owner in owners)
+            and self._lease.holds()
+            and time.monotonic() < deadline
+        ):
             self._producer.poll(BUSY_SECONDS)
             for owner in owners:
                 owner.advance()
@@ -633,14 +647,22 @@ class Plane:
         self._topics_at = now + TOPICS_SECONDS
         try:
             ids = self._topic_ids()
+            ends = {
+                number: self._inputs.get_watermark_offsets(
+                    TopicPartition(self._group.changelog, number), timeout=ANSWER_SECONDS
+                )[1]
+                for number in self._owners
+            }
         except _GoneError as error:
             if error.topic == self._group.changelog:
                 raise
             log.warning("%s: %s", self._group.name, error)
             return
-        except KafkaException as error:
-            log.warning("%s: the brokers don't say how its topics are (%s)", self._group.name, error)
+        except (KafkaException, TimeoutError) as error:
+            log.warning("%s: the brokers don't say how its topics are (%r)", self._group.name, error)
             return
+        for number, end in ends.items():
+            self._owners[number].look(end)
         changed = [topic for topic in self._group.inputs if ids[topic] != self._ids[topic]]
         if ids[self._group.changelog] != self._ids[self._group.changelog]:
             raise PlaneError(f"{self._group.changelog} was deleted and made again while its state was in use")
@@ -689,7 +711,7 @@ class Plane:
                     restored=restored,
                     to_restore=recovery.wanted if recovery else restored,
                     eta_seconds=eta,
-                    parked=0,
+                    parked=len(self._owners[number].partition.parked) if number in self._owners else 0,
                 )
             )
         return tuple(found)

@@ -11,7 +11,7 @@ from streams.fold import Fold
 from streams.kafka.fetched import Fetched
 from streams.packing import ENCODER, decoder
 from streams.service import Service
-from streams.state import StateCodec, header
+from streams.state import Header, StateCodec, header
 from streams.step import Entry
 from streams.stores import Store
 
@@ -116,13 +116,13 @@ class Replica(Generic[S]):
         self.fold.last_round = max(self.fold.last_round, paid)
         self._store.write(written, self._checkpoint(self.offset))
 
-    def waiting(self) -> Iterator[tuple[str, int | None, Entry[S] | None]]:
-        """Keys with something to come: key, when it is due, and the entry if an effect of it is pending."""
+    def waiting(self) -> Iterator[tuple[str, Header, Entry[S] | None]]:
+        """Keys with something to come, and their entries where an effect is pending."""
         for raw_key, raw in self._store.scan():
             head = header(raw)
-            if head.due is not None or head.pending:
+            if head.due is not None or head.pending:  # who is parked is due
                 key = raw_key.decode()
-                yield key, head.due, self._codec.decode(key, raw) if head.pending else None
+                yield key, head, self._codec.decode(key, raw) if head.pending else None
 
     def close(self) -> None:
         self._store.close()

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.message import Message, Meta
-from streams.changelog import Output
+from streams.changelog import MARKER_KEY, Output
 from streams.cloudevents import headers_of, with_meta
 from streams.codec import Codec, Reason, Undecodable
 from streams.decision import Later
@@ -115,6 +115,8 @@ class Wire:
                 continue
             if not key:
                 message = Undecodable(Reason.INVALID, "it has no key, so it belongs to no state")
+            elif raw_key == MARKER_KEY:
+                message = Undecodable(Reason.INVALID, "its key is that of our markers, so it can have no state")
             elif partition_of(raw_key or b"", self._partitions) != self._partition:
                 headers = tuple(record.headers() or ())
                 if all(name != FORWARDED for name, _ in headers):

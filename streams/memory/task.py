@@ -2,7 +2,8 @@
 
 The protocol is the engine's own (`streams.partition`, `streams.fold`); here it meets a changelog in memory, and a
 scheduler that takes its stages in any order that Kafka allows. What a process would lose lives in `_Life` and nowhere
-else; a crash drops it.
+else; a crash drops it. Where somebody else takes the partition over, what it had handed to its producer becomes a
+`_Ghost` and lands later, among the records of the new life.
 """
 
 import heapq
@@ -27,6 +28,8 @@ from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 LARGEST_ROUND = 64
 #: So many rounds of a partition are on their way at once.
 DEPTH = 4
+#: How likely a ghost is to come before the living.
+_HAUNTED = 0.3
 #: The environment in the twin's topic names.
 ENVIRONMENT = "twin"
 
@@ -98,6 +101,15 @@ class _Underway(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Ghost:
+    """What an owner that lost its partition had handed to its producer: it lands late, each part in its order."""
+
+    records: deque["Record | Marker | Grave"]
+    #: Of rounds that were durable under its lease; it publishes nothing else.
+    outputs: deque[Any]
+
+
+@dataclass(slots=True)
 class _Life:
     """What dies with the process."""
 
@@ -106,6 +118,9 @@ class _Life:
     outside: Outside
     recovered: bool = False
     epoch: int = 0
+    #: Where its next changelog record lies, if nobody else writes there; and whether somebody did.
+    next_offset: int = 0
+    stranger: bool = False
     paid: int = 0
     marked: int = 0
     entries: dict[str, Entry[Any]] = field(default_factory=dict)
@@ -146,6 +161,7 @@ class Task:
         self._changelog: list[Record | Marker | Grave] = []
         self._committed: dict[str, int] = {}
         self._generation = 0
+        self._ghosts: list[_Ghost] = []
         self.crash()
 
     def crash(self) -> None:
@@ -156,16 +172,64 @@ class Task:
         self._life = _Life(positions, partition, Outside(self._policies), entries=entries)
         self._steps = self._live()
 
+    def lose(self) -> None:
+        """Lose the partition to another worker, who doesn't know what is still on its way."""
+        life = self._life
+        records: list[Record | Marker | Grave] = []
+        if life.marked < life.paid:
+            records.append(Marker(life.epoch, life.paid, life.partition.last_round, {}))
+        for each in life.unwritten:
+            records += (_record(life, each.round, key, commit) for key, commit in each.records)
+        outputs: list[Any] = []
+        for each in life.underway:
+            if each.records:
+                break
+            outputs += each.outputs
+        # How much of it ever lands is chance.
+        lost = deque(records[: self._random.randint(0, len(records))])
+        self._ghosts.append(_Ghost(lost, deque(outputs[: self._random.randint(0, len(outputs))])))
+        self.crash()
+
+    def compact(self) -> None:
+        """Keep only the last record of each key, of all that the owner has seen: as Kafka does, but after a while.
+
+        What is younger than the compaction lag stays, and by then the owner has written again what a ghost wrote over.
+        """
+        life = self._life
+        if not life.recovered or life.unwritten:
+            return
+        last: dict[str, Record | Marker] = {}
+        for record in self._changelog[: life.next_offset]:
+            key = "" if isinstance(record, Marker) else record.key
+            last.pop(key, None)
+            if not isinstance(record, Grave):
+                last[key] = record
+        self._changelog[: life.next_offset] = last.values()
+        life.next_offset = len(last)
+
     def step(self) -> Boundary:
         """Go on to the next boundary."""
-        return next(self._steps)
+        if self._ghosts and self._random.random() < _HAUNTED:
+            self._haunt(self._random.choice(self._ghosts))
+        boundary = next(self._steps)
+        if self._life.stranger:  # it reads again what there is now
+            self.crash()
+        return boundary
+
+    def _haunt(self, ghost: _Ghost) -> None:
+        if ghost.records and (not ghost.outputs or self._random.getrandbits(1)):
+            self._changelog.append(ghost.records.popleft())
+        elif ghost.outputs:
+            self._send(ghost.outputs.popleft())
+        if not ghost.records and not ghost.outputs:
+            self._ghosts.remove(ghost)
 
     @property
     def idle(self) -> bool:
         """Nothing half done, nothing to read, no deadline passed."""
         life = self._life
         # Asked at every step of anybody, so what is true most often comes first.
-        busy = life.underway or not life.recovered or life.done or life.marked < life.paid
+        busy = life.underway or not life.recovered or life.done or life.marked < life.paid or self._ghosts
         return not busy and not self._may_read() and not self._is_due()
 
     @property
@@ -196,24 +260,17 @@ class Task:
     def _recover(self) -> Iterator[Boundary]:
         """Fold the changelog, claim the partition, and pay what the last life left."""
         life, fold = self._life, Fold()
-        for offset, record in enumerate(self._changelog):
-            match record:
-                case Marker():
-                    fold.marker(record)
-                case Grave(key):
-                    if key in life.entries:  # a stranger's
-                        fold.foreign.add(key)
-                case Record(key, epoch, round_, paid, commit):
-                    place = Place(self.service.name, self.number, offset, key.encode())
-                    if fold.written(place, key, epoch, round_, paid, commit.owed):
-                        _keep(life.entries, key, commit.entry)
+        read = self._fold(fold, 0)
         yield Boundary.FOLDED
         self._generation += 1
         claim = fold.claim(self._generation, {})
-        self._changelog.append(claim)
         life.epoch = claim.epoch
-        life.paid = life.marked = claim.paid
+        life.next_offset = len(self._changelog)
+        self._append(claim)
         yield Boundary.CLAIMED
+        # Up to the claim, and what has landed behind it.
+        self._fold(fold, read)
+        life.paid = life.marked = fold.paid
         life.partition = Partition(self.service, self, life.entries.get, fold.last_round)
         for key, entry in life.entries.items():
             life.partition.wakes.set(key, entry.due)
@@ -221,6 +278,29 @@ class Task:
                 life.outside.ask(key, effect_id, effect, self._log.now)
         self._begin(life.partition.resume(fold.owed, fold.foreign))
         life.recovered = True
+
+    def _fold(self, fold: Fold, start: int) -> int:
+        """Read the changelog to its end; where that is."""
+        entries = self._life.entries
+        for offset, record in enumerate(self._changelog[start:], start):
+            match record:
+                case Marker():
+                    fold.marker(record)
+                case Grave(key):
+                    if key in entries:  # a stranger's
+                        fold.foreign.add(key)
+                case Record(key, epoch, round_, paid, commit):
+                    place = Place(self.service.name, self.number, offset, key.encode())
+                    if fold.written(place, key, epoch, round_, paid, commit.owed):
+                        _keep(entries, key, commit.entry)
+        return len(self._changelog)
+
+    def _append(self, record: Record | Marker | Grave) -> None:
+        """To the changelog, where nobody else writes: its offset tells if somebody did."""
+        life = self._life
+        life.stranger |= len(self._changelog) != life.next_offset
+        self._changelog.append(record)
+        life.next_offset = len(self._changelog)
 
     def _possible(self) -> list[Callable[[], Boundary]]:
         """What may be done next with the rounds underway, in whatever order."""
@@ -266,10 +346,7 @@ class Task:
         life = self._life
         underway = life.unwritten[0]
         key, commit = underway.records.popleft()
-        if commit is None:
-            self._changelog.append(Grave(key))
-        else:
-            self._changelog.append(Record(key, life.epoch, underway.round.number, life.paid, commit))
+        self._append(_record(life, underway.round, key, commit))
         if not underway.records:
             life.unwritten.popleft()
             self._durable(underway)
@@ -283,13 +360,15 @@ class Task:
             self._life.outside.give_up(effect_id)
 
     def _publish(self) -> Boundary:
-        output = self._life.underway[0].outputs.popleft()
+        self._send(self._life.underway[0].outputs.popleft())
+        return Boundary.PUBLISHED
+
+    def _send(self, output: Any) -> None:
         if isinstance(output, DeadLetter):
             self.dead_letters.append(output)
         else:
             topic, key = output.contract.topic, output.record_key
             self._log.append(topic.name(ENVIRONMENT), key, output)
-        return Boundary.PUBLISHED
 
     def _pay(self) -> Boundary:
         life = self._life
@@ -302,7 +381,7 @@ class Task:
 
     def _mark(self) -> Boundary:
         life = self._life
-        self._changelog.append(Marker(life.epoch, life.paid, life.partition.last_round, {}))
+        self._append(Marker(life.epoch, life.paid, life.partition.last_round, {}))
         life.marked = life.paid
         return Boundary.MARKED
 
@@ -373,6 +452,10 @@ class Task:
 
     def revived(self, key: str, parked: Parked) -> Arrival:
         return Arrival(parked.topic, parked.offset, key, parked.at, parked.value.message, parked.value)
+
+
+def _record(life: _Life, round_: Round, key: str, commit: Commit | None) -> Record | Grave:
+    return Grave(key) if commit is None else Record(key, life.epoch, round_.number, life.paid, commit)
 
 
 def _keep(entries: dict[str, Entry[Any]], key: str, entry: Entry[Any] | None) -> None:

@@ -13,7 +13,7 @@ from streams.memory.log import Log
 from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
 from streams.service import Service, ServiceError
 
-#: Decides, at each boundary of each task, whether the process dies there.
+#: Decides, at each boundary of each task, whether it happens there: the process dies, or whatever else may befall it.
 Crash = Callable[[Task, Boundary], bool]
 
 
@@ -30,7 +30,7 @@ def never(_task: Task, _boundary: Boundary) -> bool:
 
 
 def by_chance(seed: int, one_in: int) -> Crash:
-    """A crash at one boundary in so many, the same ones for the same seed."""
+    """At one boundary in so many, the same ones for the same seed."""
     random = Random(seed)
     return lambda _task, _boundary: random.randrange(one_in) == 0
 
@@ -45,16 +45,27 @@ class Twin:
         seed: int = 0,
         partitions: int = PARTITIONS,
         crash: Crash = never,
+        upheaval: Crash = never,
+        compaction: Crash = never,
         perform: Mapping[type, Perform] = _NOBODY,
         policies: Mapping[type, Policy] = _DEFAULTS,
     ) -> None:
-        """`perform`: by type of effect, who performs it; `policies`: how it is called, where not as by default."""
+        """What may befall a partition, and who answers it.
+
+        `crash`: its process dies; `upheaval`: another one takes it over, while what the first wrote is still on its
+        way; `compaction`: of its changelog. `perform`: by type of effect, who performs it; `policies`: how it is
+        called, where not as by default.
+        """
         services = tuple(services)
         for service in services:
             if missing := [effect.__name__ for effect in service.effects if effect not in perform]:
                 raise ServiceError(f"service {service.name}: nobody performs {', '.join(missing)}; say so by `perform`")
         self._random = Random(seed)
-        self._crash = crash
+        self._faults = [
+            (happens, befall)
+            for happens, befall in ((compaction, Task.compact), (upheaval, Task.lose), (crash, Task.crash))
+            if happens is not never
+        ]
         self._log = Log(partitions)
         self._tasks = [
             Task(service, partition, self._log, self._random, perform, policies)
@@ -109,8 +120,10 @@ class Twin:
     def _settle(self, steps: int) -> int:
         while busy := [task for task in self._tasks if not task.idle]:
             for task in self._random.choices(busy, k=len(busy)):
-                if self._crash(task, task.step()):
-                    task.crash()
+                boundary = task.step()
+                for happens, befall in self._faults:
+                    if happens(task, boundary):
+                        befall(task)
             steps -= len(busy)
             if steps < 0:
                 raise RestlessError("still busy after the steps allowed; raise `steps` if that is expected")

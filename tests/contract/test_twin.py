@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import topics
+from schemas.examples import example_of
 from schemas.message import Message, Meta
-from schemas.orders import CancellationReason, CancelOrder, ConfirmOrder, CreateOrder, OrderLine
+from schemas.orders import (
+    CancellationReason,
+    CancelOrder,
+    ConfirmOrder,
+    CreateOrder,
+    OrderCancelled,
+    OrderCreated,
+    OrderLine,
+)
 from streams.decision import Decision
 from streams.memory.task import Boundary, Task
 from streams.memory.twin import Crash, RestlessError, Twin, by_chance, never
@@ -38,12 +47,24 @@ def cancel(number: int) -> CancelOrder:
     return CancelOrder(orderId=id_of(number), reason=CancellationReason.CUSTOMER_REQUESTED)
 
 
+def created(number: int) -> OrderCreated:
+    return example_of(OrderCreated).model_copy(update={"orderId": id_of(number)})
+
+
+def cancelled(number: int) -> OrderCancelled:
+    return example_of(OrderCancelled).model_copy(update={"orderId": id_of(number)})
+
+
 def started(totals: Iterable[int], *, seed: int = 0, partitions: int = 4, crash: Crash = never) -> Twin:
     twin = Twin([orders, clerk], seed=seed, partitions=partitions, crash=crash)
+    publish(twin, totals)
+    return twin
+
+
+def publish(twin: Twin, totals: Iterable[int]) -> None:
     twin.advance(START)
     for number, total in enumerate(totals, start=1):
         twin.publish(create(number, total))
-    return twin
 
 
 def statuses(twin: Twin) -> dict[str, str]:
@@ -106,6 +127,47 @@ def test_many_crashes_in_any_order_change_nothing(seed: int, one_in: int) -> Non
     assert (statuses(twin), twin.states(clerk)) == (statuses(calm), calm.states(clerk))
     assert {len(contents) for contents in outputs(twin).values()} == {1}
     assert outputs(twin) == outputs(calm)
+
+
+@given(seed=st.integers(0, 2**32), one_in=st.integers(8, 60))
+def test_owners_that_lose_their_partition_and_write_late_change_nothing(seed: int, one_in: int) -> None:
+    totals = range(100, 130)
+    calm = started(totals)
+    calm.run()
+    twin = Twin(
+        [orders, clerk],
+        seed=seed,
+        partitions=2,
+        crash=by_chance(seed, 10 * one_in),
+        upheaval=by_chance(seed + 1, one_in),
+        compaction=by_chance(seed + 2, 20),
+    )
+    publish(twin, totals)
+    twin.run()
+    assert (statuses(twin), twin.states(clerk)) == (statuses(calm), calm.states(clerk))
+    assert {len(contents) for contents in outputs(twin).values()} == {1}
+    assert outputs(twin) == outputs(calm)
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_key_that_was_forgotten_and_came_back_is_not_buried_by_a_late_tombstone(seed: int) -> None:
+    def visit(state: int | None, message: OrderCreated | OrderCancelled, at: int) -> Decision[int]:
+        return Decision(1 if isinstance(message, OrderCreated) else None)
+
+    visits = Service(name="visits", state=int, decide=visit)
+    twin = Twin(
+        [visits],
+        seed=seed,
+        partitions=1,
+        upheaval=by_chance(seed, 30),
+        compaction=by_chance(seed + 1, 4),
+    )
+    for coming in (True, False, True, False, True):
+        for number in range(4):
+            twin.publish(created(number) if coming else cancelled(number))
+    twin.publish(cancelled(0))
+    twin.run()
+    assert twin.states(visits) == dict.fromkeys(map(id_of, range(1, 4)), 1)
 
 
 @given(seed=st.integers(0, 2**32))

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from streams.codec import Reason, Undecodable
 from streams.decision import Decision, Later, Wake
 from streams.partition import Commit, Partition, Round, Wakes
 from streams.service import Service
-from streams.step import Arrival, Entry
+from streams.step import Arrival, Entry, Parked
 from tests.streams.wires import Bare
 
 NOW = 1_000
@@ -24,22 +23,28 @@ def id_of(number: int) -> str:
 
 KEY, OTHER = id_of(1), id_of(2)
 
-#: What a message asks for, by its id: so a test says in one word what is decided.
-ANSWERS: dict[str, Callable[[int, int], Decision[int] | Later]] = {
-    "count": lambda state, at: Decision(state + 1),
-    "answer": lambda state, at: Decision(state + 1, sends=(ConfirmOrder(orderId=KEY),)),
-    "forget": lambda state, at: Decision(None),
-    "say and forget": lambda state, at: Decision(None, sends=(ConfirmOrder(orderId=KEY),)),
-    "wait": lambda state, at: Decision(state + 1, timer=at + 10),
-    "later": lambda state, at: Later("not yet"),
-}
-
 
 def decide(state: int | None, message: ConfirmOrder | Wake, at: int) -> Decision[int] | Later:
+    """What a message asks for by its id: so a test says in one word what is decided."""
     if isinstance(message, Wake):
         raise ZeroDivisionError("no")
-    assert message.meta is not None
-    return ANSWERS[message.meta.messageId](state or 0, at)
+    said = message.meta and message.meta.messageId
+    after, sends = (state or 0) + 1, (ConfirmOrder(orderId=KEY),)
+    match said:
+        case "count":
+            return Decision(after)
+        case "answer":
+            return Decision(after, sends)
+        case "forget":
+            return Decision(None)
+        case "say and forget":
+            return Decision(None, sends)
+        case "wait":
+            return Decision(after, timer=at + 10)
+        case "later":
+            return Later("not yet")
+        case _:
+            raise ValueError(said)
 
 
 service = Service(name="teller", state=int, decide=decide, sends=(ConfirmOrder,))
@@ -71,7 +76,7 @@ class Life:
 
 
 def content(commit: Commit) -> tuple[int | None, list[int]]:
-    return commit.entry and commit.entry.state, [owed.round for owed in commit.owed]
+    return None if commit.entry is None else commit.entry.state, [owed.round for owed in commit.owed]
 
 
 def test_a_key_is_written_once_a_round_however_often_it_changes() -> None:
@@ -220,6 +225,15 @@ def test_a_message_that_waits_is_tried_again_in_time_and_holds_up_no_other_key()
     life.paid(round_)
     assert (life.entries[OTHER].state, life.entries[KEY].state) == (1, None)
     assert [key for key, _ in life.partition.wakes.take(NOW + 100)] == [KEY]
+
+
+def test_a_refused_message_that_waited_lets_a_deadline_of_the_same_time_come() -> None:
+    life = Life()
+    bad = Parked("a", 1, NOW, ConfirmOrder(orderId=KEY, meta=Meta(messageId="no such answer")))
+    life.entries[KEY] = Entry(version=1, state=1, timer=NOW + 5, parked=(bad,), retry_at=NOW + 5, attempts=1)
+    tried = life.partition.decide([Arrival("own", 1, KEY, NOW + 5, Wake(NOW + 5))], {}, NOW + 5)
+    life.paid(tried)
+    assert (len(tried.refusals), life.partition.wakes.next_at) == (1, NOW + 5)
 
 
 def test_a_key_wakes_once_at_the_time_that_was_set_last() -> None:

@@ -2,10 +2,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from ops.stack import Addresses
+from ops.stack.waiting import wait_until
 from schemas import topics as declared
 from schemas.topics import Topic
 from streams.topics import Change, Found, Wanted, plan, unequal, wanted
+from tests import topics
 
 ORDERS = Wanted("orders.dev.events", 4, 1, {"cleanup.policy": "delete", "retention.ms": "1000"})
 AS_DECLARED = Found(4, 1, {"cleanup.policy": "delete", "retention.ms": "1000"})
@@ -67,3 +71,16 @@ def test_every_topic_of_the_contract_has_the_same_number_of_partitions() -> None
     counts = {topic.name("dev"): topic.partitions for topic in declared.TOPICS}
     assert len(counts) == 16
     assert unequal(counts) is None
+
+
+@pytest.mark.connected
+def test_a_topic_that_only_one_broker_has_heard_of_is_not_there_yet(
+    stack: Addresses, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics.make(stack.kafka, unique, partitions=1)
+    admin, client = topics.admin(stack.kafka), AdminClient({"bootstrap.servers": stack.kafka})
+    told_early = client.list_topics(timeout=topics.SECONDS)
+    client.delete_topics([unique])[unique].result(topics.SECONDS)
+    assert wait_until(lambda: unique not in admin.partition_counts(), seconds=topics.SECONDS)
+    monkeypatch.setattr(admin, "_metadata", lambda: told_early)
+    assert admin.find([unique]) == {}

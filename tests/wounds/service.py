@@ -1,6 +1,8 @@
 """The service that the scenarios run: it counts orders by key, confirms them, and can be made to stumble or to wait."""
 
 import fcntl
+import itertools
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -8,15 +10,21 @@ from typing import assert_never
 from schemas.examples import example_of
 from schemas.message import Meta
 from schemas.orders import CreateOrder, OrderConfirmed
+from schemas.topics import PARTITIONS
 from streams.decision import Decision, Performed
+from streams.partitioner import partition_of
 from streams.service import Service
 
-#: The totals of orders that are not like the others: one can't be decided, one has to be asked for outside.
-POISON, OUTSIDE = 13, 17
+#: The totals of orders that are not like the others: one can't be decided, one has to be asked for outside, one takes
+#: its time.
+POISON, OUTSIDE, SLOW = 13, 17, 19
+SLOW_SECONDS = 0.001
 #: Names the file whose lock the outside waits for: a scenario holds it for as long as nobody shall get an answer.
 GATE = "WOUNDS_GATE"
 #: Beside it lies the list of what was asked.
 ASKED = "asked"
+#: Says how long stock Faust may go without a poll, where a scenario wants it short.
+MAX_POLL = "WOUNDS_MAX_POLL_SECONDS"
 
 _EXAMPLE = example_of(OrderConfirmed)
 
@@ -36,11 +44,13 @@ class Authorize:
     order: str
 
 
-def count(state: Tally | None, message: CreateOrder | Performed, at: int) -> Decision[Tally]:
+def count(state: Tally | None, message: CreateOrder | Performed[str], at: int) -> Decision[Tally]:
     match message:
         case CreateOrder(total=total, orderId=order) if order is not None:
             if total == POISON:
                 raise ValueError("thirteen is not to be sold")
+            if total == SLOW:
+                time.sleep(SLOW_SECONDS)
             tally = Tally(order, state.met + 1 if state else 1)
             if total == OUTSIDE:
                 return Decision(tally, effects=(Authorize(order),))
@@ -76,7 +86,9 @@ counter = Service(name="counter", state=Tally, decide=count, sends=(OrderConfirm
 
 
 def key_of(name: int) -> str:
-    return f"{name:08x}-0000-4000-8000-000000000000"
+    """All of one partition: their records follow each other, and whoever owns it is the worker that works."""
+    keys = (f"{name:08x}-0000-4000-8000-{number:012x}" for number in itertools.count())
+    return next(key for key in keys if partition_of(key.encode(), PARTITIONS) == 0)
 
 
 def order(name: int, total: int = 1) -> CreateOrder:

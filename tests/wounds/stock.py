@@ -10,11 +10,11 @@ from faust.types import StreamT
 from ops.settings import load
 from schemas.message import Message
 from schemas.orders import CreateOrder
-from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS
+from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
 from streams.codec import Codec, Undecodable
 from streams.confluent import ConfluentRegistry
 from streams.decision import Performed
-from tests.wounds.service import GATE, Tally, authorize, count
+from tests.wounds.service import GATE, MAX_POLL, Tally, authorize, count
 
 settings = load()
 assert settings.kafka_bootstrap is not None
@@ -38,14 +38,14 @@ class Contract(faust.Codec):
 app = faust.App(
     f"counter.{settings.environment}",
     broker=f"kafka://{settings.kafka_bootstrap}",
-    topic_partitions=1,
-    # None, so that a second worker has nothing to do; with Faust's default of one it would be the third.
+    topic_partitions=PARTITIONS,
+    # None, so that a worker more than there are partitions has nothing to do, not even for Faust's default of one.
     table_standby_replicas=0,
     # The shortest that the broker allows, so that a scenario needn't wait for the defaults to pass.
     broker_session_timeout=6.0,
     broker_heartbeat_interval=1.0,
     broker_commit_interval=0.5,
-    broker_max_poll_interval=float(os.environ.get("WOUNDS_MAX_POLL_SECONDS", "1000")),
+    broker_max_poll_interval=float(os.environ.get(MAX_POLL, "1000")),
 )
 commands = app.topic(
     ORDERS_COMMANDS.name(settings.environment), key_type=str, key_serializer="raw", value_serializer=Contract()

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -27,15 +27,17 @@ from ops.stack.waiting import wait_until
 from schemas.examples import example_of
 from schemas.message import Message
 from schemas.orders import CreateOrder, OrderConfirmed
-from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS
+from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
+from streams.changelog import Marker, Place, Record, decode
 from streams.codec import Codec
 from streams.confluent import ConfluentRegistry
+from streams.fold import Fold
+from streams.kafka.topics import changelog_of, dead_letters_of, group_of
 from streams.producer import Outgoing, deliver
+from streams.state import StateCodec
 from streams.topics import TopicAdmin, Wanted, plan
-from tests.wounds.service import ASKED, GATE
+from tests.wounds.service import ASKED, GATE, MAX_POLL, counter
 
-#: One: whoever owns it is the worker that works, and all keys share one order.
-PARTITIONS = 1
 STOP_SECONDS = 20.0
 #: For what has to come before a scenario can begin: servers start, groups form.
 SETTLE_SECONDS = 40.0
@@ -61,17 +63,13 @@ class Subject(Protocol):
     changelog: str
     dead_letters: str
 
-    def command(self, web_port: int) -> Sequence[str]:
-        """The arguments of Python that start one worker, which serves HTTP on that port of the loopback."""
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        """What starts one worker, which serves HTTP on that port of the loopback: arguments of Python, and variables
+        beside those that say where the stack is.
+        """
 
-    def variables(self, *, max_poll_seconds: float | None) -> Mapping[str, str]:
-        """What it wants to find in its environment, beside the settings of orderflow."""
-
-    def topics(self) -> Sequence[Wanted]:
-        """The topics that it needs and does not make itself."""
-
-    def tally(self, key: bytes, value: bytes) -> tuple[str, int]:
-        """An order and how often it was met, as a record of the changelog has it."""
+    def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
+        """Orders and how often each was met, as whoever reads this changelog will have it."""
 
 
 class Stock:
@@ -83,24 +81,49 @@ class Stock:
         # It has none; this is where they would be.
         self.dead_letters = f"{self.group}.dlq"
 
-    def command(self, web_port: int) -> Sequence[str]:
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
         web = ("--web-bind", "127.0.0.1", "--web-port", str(web_port))
-        return ("-m", "tests.wounds.stock", "worker", *web, "--loglevel", "info")
+        return ("-m", "tests.wounds.stock", "worker", *web, "--loglevel", "info"), {}
 
-    def variables(self, *, max_poll_seconds: float | None) -> Mapping[str, str]:
-        return {} if max_poll_seconds is None else {"WOUNDS_MAX_POLL_SECONDS": str(max_poll_seconds)}
+    def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
+        return {json.loads(key): json.loads(value) for key, value in changelog}
 
-    def topics(self) -> Sequence[Wanted]:
-        return ()
 
-    def tally(self, key: bytes, value: bytes) -> tuple[str, int]:
-        return json.loads(key), json.loads(value)
+class Engine:
+    """Ours, as the command `orderflow worker` hosts it."""
+
+    def __init__(self, environment: str) -> None:
+        self.group = group_of(counter.name, environment)
+        self.changelog = changelog_of(counter.name, environment)
+        self.dead_letters = dead_letters_of(counter.name, environment)
+
+    def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        ours = ("--app", "tests.wounds.service:counter", "--engine", "tests.wounds.hosting:engine")
+        settings = {variable("http_port"): str(web_port), variable("session_seconds"): "6"}
+        return ("-m", "ops.cli", "worker", *ours), settings
+
+    def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
+        fold, states, counts = Fold(), StateCodec(counter), {}
+        for offset, (key, value) in enumerate(changelog):
+            place = Place(self.changelog, 0, offset, key)
+            match decode(place, value):
+                case Marker() as marker:
+                    fold.marker(marker)
+                case Record(epoch, round_, paid, entry, owed) if fold.written(
+                    place, key.decode(), epoch, round_, paid, owed
+                ):
+                    tally = states.decode(key.decode(), entry).state
+                    assert tally is not None
+                    counts[tally.order] = tally.met
+        return counts
 
 
 def wound(fault: str) -> pytest.MarkDecorator:
-    """A scenario for every subject. Stock Faust must fail at its claim, which is an `assert`, and nowhere before."""
+    """A scenario for both. Stock Faust must fail at its claim, which is an `assert`, and nowhere before."""
     fails = pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"stock Faust: {fault}")
-    return pytest.mark.parametrize("subject", [pytest.param(Stock, marks=fails, id="stock")])
+    return pytest.mark.parametrize(
+        "subject", [pytest.param(Stock, marks=fails, id="stock"), pytest.param(Engine, id="engine")]
+    )
 
 
 class Worker:
@@ -162,11 +185,7 @@ class Stage:
         """Make what has to be there before the first worker."""
         for message in (CreateOrder, OrderConfirmed):  # a worker registers no schema
             self._codec.encode(example_of(message))
-        self.make(Wanted(self.commands, PARTITIONS, 1, {}), Wanted(self.events, PARTITIONS, 1, dict(events_config)))
-        self.make(*self.subject.topics())
-
-    def make(self, *topics: Wanted) -> None:
-        self.admin.apply(plan(topics, {}), topics)
+        self._make(Wanted(self.commands, PARTITIONS, 1, {}), Wanted(self.events, PARTITIONS, 1, dict(events_config)))
 
     def close(self) -> None:
         for worker in self._workers:
@@ -179,19 +198,23 @@ class Stage:
         return TopicAdmin(self._client)
 
     def start(self, *, max_poll_seconds: float | None = None) -> Worker:
+        """`max_poll_seconds`: after how long of nothing to do stock Faust leaves its group; ours never does."""
         number = len(self._workers)
         port = any_free()
+        command, variables = self.subject.call(port)
         environment = {
             variable("environment"): self._environment,
             variable("kafka_bootstrap"): self._stack.kafka,
             variable("registry_url"): self._stack.registry,
             GATE: self._gate.name,
             "PYTHONPATH": str(Path(__file__).parents[2]),
-            **self.subject.variables(max_poll_seconds=max_poll_seconds),
+            **variables,
         }
+        if max_poll_seconds is not None:
+            environment[MAX_POLL] = str(max_poll_seconds)
         log = self._directory / f"worker-{number}" / "log"
         log.parent.mkdir()
-        worker = Worker(self.subject.command(port), environment, log, port)
+        worker = Worker(command, environment, log, port)
         self._workers.append(worker)
         return worker
 
@@ -208,7 +231,7 @@ class Stage:
 
     def counts(self) -> dict[str, int]:
         """The state as whoever comes next will find it: the fold of the changelog."""
-        return dict(self.subject.tally(*record) for record in self.records(self.subject.changelog))
+        return self.subject.counts(self.records(self.subject.changelog))
 
     def committed(self) -> int:
         """How far the group says that it has come."""
@@ -253,10 +276,15 @@ class Stage:
             consumer.close()
         return found
 
-    def remove(self, topic: str) -> None:
+    def make_anew(self, topic: str) -> None:
+        """Delete it, and have another, empty one by its name."""
         for done in self._admin.delete_topics([topic]).values():
             done.result(SETTLE_SECONDS)
         self.until(lambda: topic not in self.admin.partition_counts(), f"end of {topic}")
+        self._make(Wanted(topic, PARTITIONS, 1, {}))
+
+    def _make(self, *topics: Wanted) -> None:
+        self.admin.apply(plan(topics, {}), topics)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """A step on the way to the claim."""

@@ -1,4 +1,8 @@
-"""A fault that shows within Faust's consumer alone: what it takes for committed. The engine has a commit of its own."""
+"""A fault that shows within Faust's consumer alone: what it takes for committed.
+
+The engine has a commit of its own, which tests/streams/kafka/test_control.py puts to the same:
+`test_a_commit_that_the_coordinator_refused_is_made_again_though_nothing_moved`.
+"""
 
 import json
 import subprocess

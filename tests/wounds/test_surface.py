@@ -1,5 +1,6 @@
 """What a worker shows of itself, and what it asks of the cluster."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,8 +21,10 @@ def test_nobody_reads_state_over_http(stage: Stage) -> None:
     worker = stage.start()
     stage.publish(order(0))
     stage.until(lambda: key_of(0) in stage.confirmations(), "first confirmation")
-    answer = httpx.get(f"{worker.web}/table/counts/{key_of(0)}/")
-    assert answer.status_code == httpx.codes.NOT_FOUND
+    named = re.findall(r'"(/[^"]*)"', httpx.get(worker.web).text)
+    assert [path for path in named if key_of(0) in httpx.get(f"{worker.web}{path}").text] == []
+    table = httpx.get(f"{worker.web}/table/counts/{key_of(0)}/")
+    assert table.status_code == httpx.codes.NOT_FOUND
 
 
 @pytest.mark.slow

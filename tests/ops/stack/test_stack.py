@@ -17,7 +17,12 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from ops.settings import Settings
 from ops.stack import Addresses, Stack, process
+from ops.stack.artifacts import Artifacts
 from ops.stack.errors import BrokerCountError, PartFailedError
+from ops.stack.kafka import Kafka
+from ops.stack.layout import Layout
+from ops.stack.progress import Silent
+from ops.stack.state import State
 from ops.stack.waiting import wait_until
 from tests.ops.stack.test_cli import ORDERFLOW, run
 
@@ -260,3 +265,17 @@ def test_three_brokers_keep_a_record_when_one_is_killed(tmp_path: Path) -> None:
     finally:
         _stack(tmp_path).down(purge=True)
     assert _ours(tmp_path) == []
+
+
+def test_a_cluster_id_that_begins_like_an_option_is_one_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Kafka, "_cluster_id", lambda _self: "-gBVXtZfQ4GD4hJ0X1SgCQ")
+    settings = Settings(data_dir=tmp_path / ".orderflow")
+    layout = Layout(settings.data_dir)
+    layout.make()
+    kafka = Kafka(layout, State(layout.state), Artifacts(Silent().download), brokers=1)
+    try:
+        assert kafka.up()
+    finally:
+        kafka.down()

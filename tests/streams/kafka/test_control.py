@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -18,6 +19,7 @@ from ops.stack import Addresses
 from ops.stack.ports import any_free
 from streams.kafka import control as control_module
 from streams.kafka.control import Control, ControlError, run_all
+from streams.kafka.coordinator import Coordinator
 from streams.kafka.group import Group, Position
 from streams.kafka.lease import Lease
 from streams.topics import TopicAdmin, Wanted, plan
@@ -202,6 +204,33 @@ def wait_committed(bootstrap: str, group: Group, topic: str, partition: int, wan
     while (found := committed(bootstrap, group, topic, partition)) != wanted:
         assert time.monotonic() < deadline, f"committed is {found}"
         time.sleep(0.1)
+
+
+def test_a_commit_that_the_coordinator_refused_is_made_again_though_nothing_moved(
+    stack: Addresses, make_group: MakeGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[object] = []
+    commits = Coordinator._do_commit_offsets  # noqa: SLF001 - aiokafka's way to the coordinator
+
+    async def refuses_once(self: Coordinator, assignment: object, offsets: object) -> None:
+        if not refused:
+            refused.append(offsets)
+            raise GroupCoordinatorNotAvailableError
+        await commits(self, assignment, offsets)
+
+    monkeypatch.setattr(Coordinator, "_do_commit_offsets", refuses_once)
+
+    async def test() -> None:
+        group = make_group()
+        topic = min(group.inputs)
+        member = Member(stack.kafka, group, RecordingPlane())
+        async with joined(member):
+            await until(shared(member))
+            member.plane.positions[topic, 0] = Position(5, "id")
+            await asyncio.to_thread(wait_committed, stack.kafka, group, topic, 0, (5, "id"))
+        assert len(refused) == 1
+
+    run(test())
 
 
 def test_the_offsets_of_partitions_that_went_elsewhere_are_not_committed(

@@ -1,0 +1,125 @@
+"""Who may write to a changelog, and what an owner makes of what somebody else wrote there."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ops.stack import Addresses
+from ops.stack.waiting import wait_until
+from schemas.orders import ConfirmOrder
+from schemas.topics import ORDERS_COMMANDS, PARTITIONS
+from streams import changelog
+from streams.changelog import MARKER_KEY, Marker, Place, Record, encode
+from streams.codec import Codec
+from streams.decision import Decision
+from streams.fold import Fold
+from streams.kafka import plane as module
+from streams.kafka.counters import Counters
+from streams.kafka.group import Assignment, Group
+from streams.kafka.lease import Lease
+from streams.kafka.plane import Plane
+from streams.kafka.topics import group_of, own_topic_of
+from streams.kafka.wire import Codecs
+from streams.own import OwnCodec
+from streams.service import Service
+from streams.state import StateCodec
+from streams.stores.memory import MemoryStores
+from tests.streams.kafka.counting import Count
+from tests.streams.kafka.engines import SECONDS, Ground, active, confirm, orders, running, until
+
+pytestmark = pytest.mark.connected
+
+
+def decide(state: Count | None, message: ConfirmOrder, at: int) -> Decision[Count]:
+    return Decision(Count((state or Count()).number + 1))
+
+
+#: It sends nothing, so nothing but its changelog stands between a decision and its commit.
+quiet = Service(name="quiet", state=Count, decide=decide, sends=())
+
+
+@pytest.fixture
+def ground(stack: Addresses, unique: str) -> Ground:
+    ground = Ground(stack.kafka, unique)
+    ground.make_topics(quiet)
+    return ground
+
+
+def counted(ground: Ground, key: str) -> int:
+    """The state of a key by the records that count."""
+    folds, number = [Fold() for _ in range(PARTITIONS)], 0
+    for record in ground.read(ground.changelog(quiet)):
+        raw_key = record.key or b""
+        said = changelog.decode(Place("", record.partition, record.offset, raw_key), record.value)
+        fold = folds[record.partition]
+        if isinstance(said, Marker):
+            fold.marker(said)
+        elif isinstance(said, Record):
+            place = Place("", record.partition, record.offset, raw_key)
+            counts = fold.written(place, raw_key.decode(), said.epoch, said.round, said.paid, said.owed)
+            if counts and raw_key == key.encode():
+                state = StateCodec(quiet).decode(key, said.entry).state
+                number = state.number if state else 0
+    return number
+
+
+def test_what_an_owner_wrote_behind_another_ones_claim_is_decided_again(ground: Ground) -> None:
+    key, engine = next(orders(0)), ground.engine(quiet)
+    with running(engine):
+        until(lambda: active(engine) == {*range(PARTITIONS)}, engine)
+        ground.publish(confirm(key))
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1, engine)
+        claim = Marker(1_000, 0, 0, {})
+        ground.put(ground.changelog(quiet), encode(claim), MARKER_KEY, partition=0)
+        ground.flush()
+        ground.publish(confirm(key))
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 2, engine)
+    assert counted(ground, key) == 2
+
+
+@contextmanager
+def data_thread(ground: Ground, lease: Lease, client: dict[str, str]) -> Iterator[Plane]:
+    """With all partitions, and nobody who keeps it a member."""
+    own = own_topic_of(quiet.name, ground.environment)
+    group = Group(
+        group_of(quiet.name, ground.environment),
+        frozenset({ORDERS_COMMANDS.name(ground.environment), own}),
+        PARTITIONS,
+    )
+    codecs = Codecs(quiet, ground.environment, Codec(ground.registry, ground.environment), OwnCodec(quiet))
+    plane = Plane(codecs, group, client, MemoryStores(), lease, Counters(), perform={}, policies={})
+    plane.start()
+    plane.assign(Assignment(1, frozenset(range(PARTITIONS)), frozenset()))
+    try:
+        yield plane
+    finally:
+        asyncio.run(plane.close())
+
+
+def test_a_partition_is_claimed_by_nobody_whose_lease_has_run_out(ground: Ground) -> None:
+    lease = Lease(SECONDS)
+    stranger = Record(1, 1, 0, b"")
+    for number in range(PARTITIONS):
+        ground.put(ground.changelog(quiet), encode(stranger), b"key", partition=number)
+    ground.flush()
+    with data_thread(ground, lease, ground.client) as plane:
+        assert wait_until(lambda: [each.restored for each in plane.partitions()] == [1] * PARTITIONS, seconds=SECONDS)
+        assert {record.key for record in ground.read(ground.changelog(quiet))} == {b"key"}
+        lease.renew(time.monotonic())
+        assert wait_until(lambda: {each.role for each in plane.partitions()} == {"active"}, seconds=SECONDS)
+    assert {record.key for record in ground.read(ground.changelog(quiet))} == {b"key", MARKER_KEY}
+
+
+def test_a_data_thread_asks_on_for_as_long_as_no_broker_answers(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
+    nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}
+    with caplog.at_level(logging.WARNING), data_thread(ground, Lease(SECONDS), nowhere) as plane:
+        assert wait_until(lambda: caplog.text.count("asked again") > 2 or plane.failure() is not None, seconds=SECONDS)
+        assert plane.failure() is None
