@@ -58,4 +58,9 @@ def _stores(kind: str, directory: Path) -> Stores:
     """One for the process: its services share a cache."""
     if kind == "memory":
         return MemoryStores()
+    return rocks_stores(directory)
+
+
+def rocks_stores(directory: Path) -> RocksStores:
+    """Under a data directory."""
     return RocksStores(directory / "state", partitions=MOST_PARTITIONS)

@@ -60,6 +60,8 @@ ANSWER_SECONDS = 10.0
 EFFECTS_MILLIS = 5.0
 RETRY_SECONDS = 1.0
 STATUS_SECONDS = 1.0
+#: Between two words about a recovery that takes long.
+PROGRESS_SECONDS = 5.0
 #: Between two looks at whether the topics are still those that we began with.
 TOPICS_SECONDS = 30.0
 
@@ -156,7 +158,7 @@ class Plane:
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
         self._statuses: tuple[PartitionStatus, ...] = ()
-        self._status_at = self._topics_at = 0.0
+        self._status_at = self._topics_at = self._progress_at = 0.0
         self._closing = False
         self._failure: BaseException | None = None
         self._beat = time.monotonic()
@@ -221,7 +223,8 @@ class Plane:
             self._revoked()
         except BaseException as error:
             log.exception("the data thread of %s ends", self._group.name)
-            self._failure = error
+            fatal = isinstance(error, KafkaException) and error.args[0].fatal()
+            self._failure = self._unwritable(error.args[0]) if fatal else error
         finally:
             self._close()
 
@@ -262,6 +265,7 @@ class Plane:
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
             self._statuses = self._looked_at()
+            self._tell_progress(now)
             self._look_at_topics(now)
 
     # From an assignment to owners.
@@ -298,6 +302,7 @@ class Plane:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         self._topics_at = time.monotonic() + TOPICS_SECONDS
+        self._progress_at = time.monotonic() + PROGRESS_SECONDS
         self._wanted = None
 
     def _new_restorer(self) -> Consumer:
@@ -318,7 +323,7 @@ class Plane:
             raise PlaneError(
                 f"{self._group.changelog}[{number}] ends at {high}, but the local store was filled up to "
                 f"{replica.offset}: the changelog lost records, and going on would take the state back. Restore the "
-                "topic, or remove the local store to accept what the changelog has"
+                f"topic; or accept what it has: orderflow state drop {self._service.name} --partition {number}"
             )
         return _Recovery(replica, time.monotonic(), high - max(low, replica.offset), replica.restored)
 
@@ -606,7 +611,14 @@ class Plane:
 
     def _heard(self, error: KafkaError) -> None:
         if error.fatal():
-            self._failure = PlaneError(f"{self._group.name} can't write to Kafka any more: {error.str()}")
+            self._failure = self._unwritable(error)
+
+    def _unwritable(self, error: KafkaError) -> PlaneError:
+        """What a topic refused for good: librdkafka says which and why."""
+        return PlaneError(
+            f"{self._group.name} can't write to Kafka any more: {error.str()}. Nothing that needs it is acknowledged: "
+            "mend that topic (its max.message.bytes, its ACLs, whether it is there), and start the worker again"
+        )
 
     # Looking around.
 
@@ -703,6 +715,18 @@ class Plane:
                 )
             )
         return tuple(found)
+
+    def _tell_progress(self, now: float) -> None:
+        if now < self._progress_at:
+            return
+        self._progress_at = now + PROGRESS_SECONDS
+        for each in self._statuses:
+            if each.role == "recovering":
+                left = "" if each.eta_seconds is None else f", about {each.eta_seconds:.0f} s to go"
+                log.info(
+                    "%s[%s]: %s of %s changelog records restored%s",
+                    *(self._group.name, each.partition, each.restored, each.to_restore, left),
+                )
 
     def _lag(self, number: int) -> int:
         if number not in self._owners:

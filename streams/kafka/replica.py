@@ -132,7 +132,7 @@ class Replica(Generic[S]):
             raise StaleStoreError(
                 f"{service}: the local store of partition {self.partition} was filled from another {self.changelog} "
                 f"(topic id {checkpoint.topic_id}, now {self._topic_id}): the topic was deleted and made again. "
-                "Restore it, or remove the local store to go on without what it had"
+                f"Restore it; or go on without: orderflow state drop {service} --partition {self.partition}"
             )
         self._restore(checkpoint)
 

@@ -170,6 +170,10 @@ class RocksStores:
         self._stores[group, partition] = store
         return store
 
+    def kept(self, group: str) -> list[int]:
+        """The partitions of which something is on disk."""
+        return sorted(int(path.name) for path in (self._directory / group).glob("[0-9]*") if path.name.isdecimal())
+
     def close(self) -> None:
         for store in self._stores.values():
             store.close()

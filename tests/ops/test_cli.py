@@ -30,7 +30,7 @@ def test_wrong_arguments_are_one_line_on_stderr_and_exit_code_2(
     assert (ended.value.code, capsys.readouterr()) == (2, ("", line))
 
 
-@pytest.mark.parametrize("arguments", ["", "schemas", "topics"])
+@pytest.mark.parametrize("arguments", ["", "schemas", "topics", "state"])
 def test_a_verb_without_its_arguments_shows_its_help(
     arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,7 +43,7 @@ def test_a_verb_without_its_arguments_shows_its_help(
     assert "see:" not in err
 
 
-VERBS = ["demo", "worker", "up", "down", "status", "logs", "settings", "topics sync"]
+VERBS = ["demo", "worker", "up", "down", "status", "logs", "settings", "topics sync", "state drop"]
 SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff")]
 
 
