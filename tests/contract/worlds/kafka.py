@@ -76,8 +76,8 @@ class KafkaWorld:
         self._where = where
         self._services = services
         self._dies_at = dies_at
-        self._perform = perform
-        self._policies = policies
+        self._perform = dict(perform)
+        self._policies = dict(policies)
         self._client = {"bootstrap.servers": where.stack.kafka}
         self._admin = AdminClient({**self._client, "log_level": 3})
         self._registry = ConfluentRegistry({"url": where.stack.registry}, registers=True)
@@ -95,7 +95,7 @@ class KafkaWorld:
         deliver(self._client, [self._outgoing(message) for message in messages])
 
     def run(self) -> None:
-        self.until(lambda: self._is_read() and not self._is_due())
+        self.until(self._is_quiet)
 
     def until(self, condition: Callable[[], bool]) -> None:
         for service in self._services:
@@ -239,18 +239,24 @@ class KafkaWorld:
 
     # What is on the topics.
 
-    def _is_read(self) -> bool:
-        """Whether all input is committed, which it is once all that came of it is out."""
+    def _is_quiet(self) -> bool:
+        """All is read and nothing is due; and between the two looks nobody said anything, which a deadline may."""
+        ends = self._read_up_to()
+        return ends is not None and not self._is_due() and self._read_up_to() == ends
+
+    def _read_up_to(self) -> dict[tuple[str, int], int] | None:
+        """The end of every input, if all of it is committed, which it is once all that came of it is out."""
+        committed = {}
         for service in self._services:
-            places = self._inputs(service)
-            asked = ConsumerGroupTopicPartitions(group_of(service.name, self.environment), places)
-            (future,) = self._admin.list_consumer_group_offsets([asked]).values()
-            committed = {
-                (each.topic, each.partition): max(0, each.offset) for each in future.result(SECONDS).topic_partitions
+            group, places = group_of(service.name, self.environment), self._inputs(service)
+            (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
+            committed |= {
+                (group, place.topic, place.partition): max(0, place.offset)
+                for place in future.result(SECONDS).topic_partitions
             }
-            if committed != self._ends(places):
-                return False
-        return True
+        # Only now: while one service was asked, another may have said something to it.
+        ends = self._ends({TopicPartition(topic, number) for _, topic, number in committed})
+        return ends if all(ends[topic, number] == offset for (_, topic, number), offset in committed.items()) else None
 
     def _is_due(self) -> bool:
         return any(
@@ -270,7 +276,7 @@ class KafkaWorld:
         names.append(own_topic_of(service.name, self.environment))
         return [TopicPartition(name, number) for name in names for number in range(service.topics[0].partitions)]
 
-    def _ends(self, places: list[TopicPartition]) -> dict[tuple[str, int], int]:
+    def _ends(self, places: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:
         futures = self._admin.list_offsets({place: OffsetSpec.latest() for place in places})
         return {(place.topic, place.partition): future.result(SECONDS).offset for place, future in futures.items()}
 
