@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from ops.stack import Addresses
@@ -241,8 +241,14 @@ class KafkaWorld:
 
     def _is_quiet(self) -> bool:
         """All is read and nothing is due; and between the two looks nobody said anything, which a deadline may."""
-        ends = self._read_up_to()
-        return ends is not None and not self._is_due() and self._read_up_to() == ends
+        try:
+            ends = self._read_up_to()
+            return ends is not None and not self._is_due() and self._read_up_to() == ends
+        except KafkaException as error:
+            # The first to ask for a group may find that its coordinator is only just beginning.
+            if error.args[0].retriable() or error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
+                return False
+            raise
 
     def _read_up_to(self) -> dict[tuple[str, int], int] | None:
         """The end of every input, if all of it is committed, which it is once all that came of it is out."""
