@@ -1,14 +1,14 @@
 """What the engine promises, asked of the twin and of real Kafka alike."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, count
 
 import pytest
 
 from schemas import topics
 from schemas.message import Message, Meta
-from schemas.orders import ConfirmOrder, CreateOrder, OrderConfirmed
+from schemas.orders import ConfirmOrder, OrderConfirmed
 from schemas.topics import Topic
 from streams.memory.task import Boundary
 from streams.partitioner import partition_of
@@ -28,7 +28,7 @@ MEMORY = pytest.param("kafka, in memory", marks=pytest.mark.connected)
 ROCKS = pytest.param("kafka, in RocksDB", marks=pytest.mark.connected)
 
 
-def cuts(*moments: Moment) -> list[object]:
+def cuts(*moments: Moment) -> Sequence[object]:
     """Every boundary of the twin, and these moments of a real process."""
     real = [pytest.param("kafka, in memory", each, id=f"kafka-{each}", marks=pytest.mark.connected) for each in moments]
     return [pytest.param(TWIN, each, id=f"twin-{each}") for each in Boundary] + real
@@ -198,6 +198,6 @@ def test_a_decider_that_raises_gives_a_dead_letter_and_its_partition_goes_on(mak
     world.run()
     assert {key: order.status for key, order in world.states(orders).items()} == {id_of(1): "CONFIRMED"}
     (letter,) = world.dead_letters(orders)
-    assert letter[:3] == (CreateOrder.contract.topic.name(world.environment), partition_of(id_of(1).encode(), 4), 0)
+    assert letter[:3] == (topics.ORDERS_COMMANDS.name(world.environment), partition_of(id_of(1).encode(), 4), 0)
     assert (letter.cause, letter.attempts) == ("ValueError: thirteen is not to be sold", 1)
     assert "services.py" in letter.detail

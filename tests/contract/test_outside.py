@@ -1,4 +1,4 @@
-"""Calls to the outside, on the twin and on real Kafka: once per id, whoever dies between the question and the answer."""
+"""Calls to the outside, on the twin and on real Kafka: under one id, whoever dies between question and answer."""
 
 from dataclasses import dataclass
 from pathlib import Path
