@@ -10,9 +10,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
@@ -41,13 +40,6 @@ from tests.contract.worlds.worker import Job, work
 SECONDS = 60.0
 #: So long a group waits for those that were killed.
 SESSION_SECONDS = 3.0
-
-#: What the first to ask for a group on a new broker may hear.
-_NO_COORDINATOR_YET = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-}
 
 # It imports all that a worker needs once, and forks: a process of its own takes milliseconds.
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -249,26 +241,19 @@ class KafkaWorld:
 
     def _is_quiet(self) -> bool:
         """All is read and nothing is due; and between the two looks nobody said anything, which a deadline may."""
-        try:
-            ends = self._read_up_to()
-            return ends is not None and not self._is_due() and self._read_up_to() == ends
-        except KafkaException as error:
-            if error.args[0].code() not in _NO_COORDINATOR_YET:
-                raise
-            return False
+        ends = self._read_up_to()
+        return ends is not None and not self._is_due() and self._read_up_to() == ends
 
     def _read_up_to(self) -> dict[tuple[str, int], int] | None:
         """The end of every input, if all of it is committed, which it is once all that came of it is out."""
         committed: dict[tuple[str, str, int], int] = {}
         for service in self._services:
-            group, places = group_of(service.name, self.environment), self._inputs(service)
-            (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
-            committed |= {
-                (group, place.topic, place.partition): max(0, place.offset)
-                for place in future.result(SECONDS).topic_partitions
-            }
+            group = group_of(service.name, self.environment)
+            with self._reader(group) as reader:
+                for place in reader.committed(self._inputs(service), timeout=SECONDS):
+                    committed[group, place.topic, place.partition] = max(0, place.offset)
         # Only now: while one service was asked, another may have said something to it.
-        ends = self._ends({TopicPartition(topic, number) for _, topic, number in committed})
+        ends = self._ends({(topic, number) for _, topic, number in committed})
         return ends if all(ends[topic, number] == offset for (_, topic, number), offset in committed.items()) else None
 
     def _is_due(self) -> bool:
@@ -289,10 +274,9 @@ class KafkaWorld:
         names.append(own_topic_of(service.name, self.environment))
         return [TopicPartition(name, number) for name in names for number in range(service.topics[0].partitions)]
 
-    def _ends(self, places: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # they left it untyped
-        futures = self._admin.list_offsets(dict.fromkeys(places, latest))
-        return {(place.topic, place.partition): future.result(SECONDS).offset for place, future in futures.items()}
+    def _ends(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        with self._reader(self.environment) as reader:
+            return {place: reader.get_watermark_offsets(TopicPartition(*place), SECONDS)[1] for place in places}
 
     def _entries(self, service: Service[Any, Any]) -> dict[str, Entry[Any]]:
         """What the changelog says to somebody who knows nothing of the engine's stores."""
@@ -313,22 +297,26 @@ class KafkaWorld:
 
     def _records(self, topic: str) -> list[Fetched]:
         """All that there is now, partition by partition."""
-        with self._reader() as reader:
+        with self._reader(self.environment) as reader:
             partitions = reader.list_topics(topic, timeout=SECONDS).topics[topic].partitions
-            ends = self._ends([TopicPartition(topic, number) for number in partitions])
+            ends = self._ends((topic, number) for number in partitions)
             missing = sum(ends.values())
             reader.assign([TopicPartition(topic, number, 0) for number in partitions])
             found: list[Fetched] = []
             deadline = time.monotonic() + SECONDS
             while len(found) < missing and time.monotonic() < deadline:
-                fetched = cast("list[Fetched]", reader.consume(missing - len(found), 1.0))
-                found += (record for record in fetched if record.error() is None)
+                fetched = cast("list[Fetched]", reader.consume(missing, 1.0))
+                # What came since is left out: taken for one of those that were there, it would hide the last of them.
+                found += (
+                    each for each in fetched if not each.error() and each.offset() < ends[topic, each.partition()]
+                )
         assert len(found) == missing, f"{topic} has {missing} records, but only {len(found)} came"
         return sorted(found, key=lambda record: (record.partition(), record.offset()))
 
     @contextmanager
-    def _reader(self) -> Iterator[Consumer]:
-        with closing(Consumer({**self._client, "group.id": f"{self.environment}-reader", "log_level": 3})) as reader:
+    def _reader(self, group: str) -> Iterator[Consumer]:
+        """Never a member of the group: it assigns itself what it reads."""
+        with closing(Consumer({**self._client, "group.id": group, "log_level": 3})) as reader:
             yield reader
 
     def _outgoing(self, message: Message) -> Outgoing:
