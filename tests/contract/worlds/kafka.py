@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ops.stack import Addresses
@@ -38,8 +38,15 @@ from tests.contract.worlds.worker import Job, work
 
 #: Long, for two cores may run all tests at once; a quiet machine needs a tenth of it.
 SECONDS = 60.0
-#: So long a group waits for those that were killed.
+#: So long a group waits for those that were killed; and for those that kill themselves, who are waited for more often.
 SESSION_SECONDS = 3.0
+DOOMED_SESSION_SECONDS = 1.5
+#: What the first to ask for a group on a new broker may hear.
+_NO_COORDINATOR_YET = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
 
 # It imports all that a worker needs once, and forks: a process of its own takes milliseconds.
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -209,7 +216,7 @@ class KafkaWorld:
             registry=self._where.stack.registry,
             state=self._where.directory / store if self._where.durable else None,
             log=log,
-            session_seconds=SESSION_SECONDS,
+            session_seconds=SESSION_SECONDS if dies_at is None else DOOMED_SESSION_SECONDS,
             perform=self._perform,
             policies=self._policies,
             dies_at=dies_at,
@@ -241,8 +248,15 @@ class KafkaWorld:
 
     def _is_quiet(self) -> bool:
         """All is read and nothing is due; and between the two looks nobody said anything, which a deadline may."""
-        ends = self._read_up_to()
-        return ends is not None and not self._is_due() and self._read_up_to() == ends
+        if any(worker.doomed for workers in self._workers.values() for worker in workers):
+            return False  # it has not come to where it dies
+        try:
+            ends = self._read_up_to()
+            return ends is not None and not self._is_due() and self._read_up_to() == ends
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR_YET:
+                raise
+            return False
 
     def _read_up_to(self) -> dict[tuple[str, int], int] | None:
         """The end of every input, if all of it is committed, which it is once all that came of it is out."""
