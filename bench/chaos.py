@@ -144,11 +144,12 @@ class World:
     def stop(self) -> None:
         self._stopped = True
 
-    def drained(self) -> bool:
-        """Wait until everything is committed; False if nothing moves any more."""
+    def drained(self, look: Callable[[], None] = lambda: None) -> bool:
+        """Wait until everything is committed, and look meanwhile; False if nothing moves any more."""
         best, moved_at = -1, time.monotonic()
         while time.monotonic() - moved_at < STALLED_SECONDS:
             done, there = self.ledger.progress()
+            look()
             if done == there:
                 return True
             if done > best:
@@ -182,19 +183,23 @@ def run(
             rate = plan.rate or (plan.messages / (plan.kills * plan.pause_seconds) if plan.kills else float("inf"))
             publishing = in_background(partial(world.publish, plan.messages, rate))
             samples: list[tuple[int, list[int]]] = []
+
+            def weigh() -> None:
+                if plan.rss:
+                    samples.append((world.ledger.progress()[0], [worker.rss for worker in fleet]))
+
             try:
                 for _ in range(plan.kills):
                     time.sleep(random.uniform(0, 2 * plan.pause_seconds))
                     _kill(fleet, random, report, upset)
                 while not publishing.done():
                     time.sleep(_LOOK_SECONDS)
-                    if plan.rss:
-                        samples.append((world.ledger.progress()[0], [worker.rss for worker in fleet]))
+                    weigh()
             finally:
                 world.stop()
                 publishing.result()
             since = time.monotonic()
-            if not world.drained():
+            if not world.drained(weigh):
                 report.findings.violated("the inputs", "all of them committed", world.ledger.progress())
             report.drained_seconds = time.monotonic() - since
             report.deserters += [f"{worker.log}: exit code {worker.ended}" for worker in fleet if worker.ended]
