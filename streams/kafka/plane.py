@@ -37,7 +37,7 @@ from streams.kafka.lease import Lease
 from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
 from streams.kafka.replica import Replica
-from streams.kafka.status import PartitionStatus
+from streams.kafka.status import PartitionStatus, Role
 from streams.kafka.topics import LARGEST_INTERNAL, own_topic_of
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnError
@@ -55,7 +55,9 @@ BUSY_SECONDS = 0.001
 DRAIN_SECONDS = 5.0
 #: A thread that has not come round for so long hangs.
 STUCK_SECONDS = 60.0
-ANSWER_SECONDS = 10.0
+#: Of a broker, to one question. Several may be asked in a row, and a revocation must not wait for them too long.
+ANSWER_SECONDS = 3.0
+CLOSE_SECONDS = 10.0
 #: Between two looks at what came of the effects in flight.
 EFFECTS_MILLIS = 5.0
 RETRY_SECONDS = 1.0
@@ -144,8 +146,9 @@ class Plane:
         self._performer = Performer(perform, policies, lambda: None)
         self._outside = Outside(policies)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._wanted: Assignment | None = None
-        self._generation: int | None = None
+        self._assignment: Assignment | None = None
+        #: Partitions whose changelog is to be read from the store's end on, as soon as a broker says where it ends.
+        self._unbegun: set[int] = set()
         self._retry_at = 0.0
         self._replicas: dict[int, Replica[Any]] = {}
         self._recoveries: dict[int, _Recovery] = {}
@@ -158,6 +161,7 @@ class Plane:
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
         self._statuses: tuple[PartitionStatus, ...] = ()
+        self._loads: Mapping[type, Load] = {}
         self._status_at = self._topics_at = self._progress_at = 0.0
         self._closing = False
         self._failure: BaseException | None = None
@@ -196,7 +200,7 @@ class Plane:
         if not self._thread.is_alive():
             return
         self._closing = True
-        await asyncio.to_thread(self._thread.join, ANSWER_SECONDS)
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
 
     def partitions(self) -> tuple[PartitionStatus, ...]:
         return self._statuses
@@ -204,10 +208,10 @@ class Plane:
     @property
     def generation(self) -> int | None:
         """Of the assignment that we have, if we have one."""
-        return self._generation
+        return None if self._assignment is None else self._assignment.generation
 
     def loads(self) -> Mapping[type, Load]:
-        return self._outside.loads()
+        return self._loads
 
     # All the rest is the thread's.
 
@@ -249,8 +253,8 @@ class Plane:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._wanted is not None and now >= self._retry_at:
-            self._begin(self._wanted)
+        if self._unbegun and now >= self._retry_at:
+            self._begin()
         restored = self._restore()
         read = self._read(restored)
         busy = any(not owner.idle for owner in self._owners.values())
@@ -264,46 +268,42 @@ class Plane:
                 owner.mark(now)
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
-            self._statuses = self._looked_at()
+            self._statuses, self._loads = self._looked_at(), self._outside.loads()
             self._tell_progress(now)
             self._look_at_topics(now)
 
     # From an assignment to owners.
 
     def _assigned(self, assignment: Assignment) -> None:
-        self._wanted, self._retry_at = assignment, 0.0
-        self._generation = assignment.generation
+        self._assignment = assignment
+        self._unbegun = set(assignment.active | assignment.standby)
         self._positions, self._epochs = {}, {}
+        self._retry_at = self._status_at = 0.0
+        for number in self._replicas.keys() - self._unbegun:
+            self._replicas.pop(number).close()
 
-    def _begin(self, assignment: Assignment) -> None:
-        """Start to read the changelogs. A broker that doesn't answer is asked again."""
-        numbers = assignment.active | assignment.standby
+    def _begin(self) -> None:
+        """Start to read changelogs. A broker that doesn't answer is asked again."""
+        changelog = self._group.changelog
         try:
-            self._ids = self._topic_ids()
-            for number in self._replicas.keys() - numbers:
-                self._replicas.pop(number).close()
-            restorer = self._restorer = self._new_restorer()
-            for number in sorted(numbers):
-                if number in self._replicas:
-                    self._replicas[number].begin_again()
-                else:
-                    self._replicas[number] = self._new_replica(number)
-            for number in sorted(assignment.active):
-                self._recoveries[number] = self._new_recovery(restorer, number)
-            places = [
-                TopicPartition(self._group.changelog, number, self._replicas[number].offset or OFFSET_BEGINNING)
-                for number in sorted(numbers)
-            ]
-            if places:
-                restorer.assign(places)
+            self._ids = self._ids or self._topic_ids()
+            if self._restorer is None:
+                self._restorer = self._new_restorer()
+            for number in sorted(self._unbegun):
+                replica = self._replicas.get(number)
+                if replica is None:
+                    replica = self._replicas[number] = self._new_replica(number)
+                replica.begin_again()
+                if self._assignment is not None and number in self._assignment.active:
+                    self._recoveries[number] = self._new_recovery(self._restorer, replica)
+                place = TopicPartition(changelog, number, replica.offset or OFFSET_BEGINNING)
+                self._restorer.incremental_assign([place])
+                self._unbegun.discard(number)
         except (KafkaException, TimeoutError, _GoneError) as error:
             log.warning("%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error)
-            self._drop()
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            return
         self._topics_at = time.monotonic() + TOPICS_SECONDS
         self._progress_at = time.monotonic() + PROGRESS_SECONDS
-        self._wanted = None
 
     def _new_restorer(self) -> Consumer:
         return Consumer({**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True})
@@ -314,8 +314,8 @@ class Plane:
         topic_id = self._ids[changelog]
         return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
 
-    def _new_recovery(self, restorer: Consumer, number: int) -> _Recovery:
-        replica = self._replicas[number]
+    def _new_recovery(self, restorer: Consumer, replica: Replica[Any]) -> _Recovery:
+        number = replica.partition
         low, high = restorer.get_watermark_offsets(
             TopicPartition(self._group.changelog, number), timeout=ANSWER_SECONDS
         )
@@ -342,6 +342,8 @@ class Plane:
                 by_number.setdefault(record.partition(), []).append(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
                 ended.append(record.partition())
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                raise PlaneError(f"{self._group.changelog}[{record.partition()}] lost records while it was read")
             else:
                 self._complain(record, error)
         for number, each in by_number.items():
@@ -364,7 +366,7 @@ class Plane:
             count, known = fold.topics.get(topic, (1, self._ids[topic]))
             # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
             topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = fold.claim(self._generation or 0, topics, again=number in self._epochs)
+        claim = fold.claim(self.generation or 0, topics, again=number in self._epochs)
         recovery.claim, self._epochs[number] = claim, claim.epoch
 
         def acknowledged(error: KafkaError | None, record: Any) -> None:
@@ -533,13 +535,7 @@ class Plane:
         """End this life of a partition, and begin the next."""
         del self._owners[number]
         self._inputs.incremental_unassign([TopicPartition(topic, number) for topic in sorted(self._group.inputs)])
-        if self._restorer is None:
-            self._restorer = self._new_restorer()
-        replica = self._replicas[number]
-        replica.begin_again()
-        self._recoveries[number] = self._new_recovery(self._restorer, number)
-        place = TopicPartition(self._group.changelog, number, replica.offset or OFFSET_BEGINNING)
-        self._restorer.incremental_assign([place])
+        self._unbegun.add(number)
 
     def _do_what_is_due(self) -> None:
         for owner in self._owners.values():
@@ -575,7 +571,8 @@ class Plane:
 
     def _revoked(self) -> None:
         """Bring to an end what is on its way, if that is possible in time; forget the rest."""
-        self._wanted = None
+        self._assignment = None
+        self._unbegun.clear()
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
         while (
@@ -594,9 +591,6 @@ class Plane:
             # What is still on its way must not be sent when a broker comes back, if that can be helped.
             self._producer.purge(in_queue=True, in_flight=True, blocking=False)
             self._producer = self._new_producer()
-        self._drop()
-
-    def _drop(self) -> None:
         self._owners.clear()
         self._recoveries.clear()
         self._suspects.clear()
@@ -605,6 +599,9 @@ class Plane:
             self._restorer.close()
             self._restorer = None
         self._outside = Outside(self._policies)
+        # Asked for again with the next assignment: a topic may be another one by then.
+        self._ids = {}
+        self._status_at = 0.0
 
     def _new_producer(self) -> Producer:
         return Producer({**self._client, **_PRODUCER, "error_cb": self._heard})
@@ -685,7 +682,12 @@ class Plane:
         """Our position is not on the topic any more: retention passed us, or it is another topic."""
         place = TopicPartition(record.topic(), record.partition())
         self._topics_at = 0.0
-        low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+        try:
+            low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+        except KafkaException as error:
+            log.warning("%s[%s]: what it has is not known (%s)", place.topic, place.partition, error)
+            self._relearn(place.partition)
+            return
         log.error(
             "%s[%s]: offset %s is not there any more, it has %s to %s; read from its beginning. Records may have been "
             "deleted by retention before they were read",
@@ -695,26 +697,28 @@ class Plane:
         self._inputs.incremental_assign([TopicPartition(place.topic, place.partition, low)])
 
     def _looked_at(self) -> tuple[PartitionStatus, ...]:
-        now = time.monotonic()
-        found = []
-        for number, replica in sorted(self._replicas.items()):
-            recovery = self._recoveries.get(number)
-            restored = replica.restored - (recovery.read_at_start if recovery else 0)
-            eta = None
-            if recovery is not None and restored:
-                eta = max(0.0, (recovery.wanted - restored) * (now - recovery.began) / restored)
-            found.append(
-                PartitionStatus(
-                    partition=number,
-                    role="recovering" if recovery else "active" if number in self._owners else "standby",
-                    lag=self._lag(number),
-                    restored=restored,
-                    to_restore=recovery.wanted if recovery else restored,
-                    eta_seconds=eta,
-                    parked=len(self._owners[number].partition.parked) if number in self._owners else 0,
-                )
-            )
-        return tuple(found)
+        if self._assignment is None:
+            return ()
+        return tuple(map(self._look_at, sorted(self._assignment.active | self._assignment.standby)))
+
+    def _look_at(self, number: int) -> PartitionStatus:
+        replica, recovery = self._replicas.get(number), self._recoveries.get(number)
+        owner = self._owners.get(number)
+        restored = replica.restored - (recovery.read_at_start if recovery else 0) if replica else 0
+        eta = None
+        if recovery is not None and restored:
+            spent = time.monotonic() - recovery.began
+            eta = max(0.0, (recovery.wanted - restored) * spent / restored)
+        role: Role = "active" if owner else "recovering" if recovery else "standby"
+        return PartitionStatus(
+            partition=number,
+            role="waiting" if number in self._unbegun else role,
+            lag=self._lag(number),
+            restored=restored,
+            to_restore=recovery.wanted if recovery else restored,
+            eta_seconds=eta,
+            parked=len(owner.partition.parked) if owner else 0,
+        )
 
     def _tell_progress(self, now: float) -> None:
         if now < self._progress_at:
