@@ -2,7 +2,6 @@
 
 import fcntl
 import itertools
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -15,10 +14,8 @@ from streams.decision import Decision, Performed
 from streams.partitioner import partition_of
 from streams.service import Service
 
-#: The totals of orders that are not like the others: one can't be decided, one has to be asked for outside, one takes
-#: its time.
-POISON, OUTSIDE, SLOW = 13, 17, 19
-SLOW_SECONDS = 0.001
+#: The totals of orders that are not like the others: one can't be decided, one has to be asked for outside.
+POISON, OUTSIDE = 13, 17
 #: Names the file whose lock the outside waits for: a scenario holds it for as long as nobody shall get an answer.
 GATE = "WOUNDS_GATE"
 #: Beside it lies the list of what was asked.
@@ -49,8 +46,6 @@ def count(state: Tally | None, message: CreateOrder | Performed[str], at: int) -
         case CreateOrder(total=total, orderId=order) if order is not None:
             if total == POISON:
                 raise ValueError("thirteen is not to be sold")
-            if total == SLOW:
-                time.sleep(SLOW_SECONDS)
             tally = Tally(order, state.met + 1 if state else 1)
             if total == OUTSIDE:
                 return Decision(tally, effects=(Authorize(order),))

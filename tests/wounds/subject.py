@@ -19,6 +19,7 @@ from typing import Protocol
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ops.settings import variable
 from ops.stack import Addresses
@@ -275,6 +276,11 @@ class Stage:
         finally:
             consumer.close()
         return found
+
+    def length(self, topic: str) -> int:
+        """Where its first partition ends now; to read it to its end would be to run after whoever writes."""
+        [end] = self._admin.list_offsets({TopicPartition(topic, 0): OffsetSpec.latest()}).values()  # type: ignore[no-untyped-call]  # they left it untyped
+        return int(end.result(SETTLE_SECONDS).offset)
 
     def make_anew(self, topic: str) -> None:
         """Delete it, and have another, empty one by its name."""
