@@ -136,6 +136,8 @@ def test_a_long_recovery_tells_how_far_it_is(
     run_until(ground, 1)
     monkeypatch.setattr(plane, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(plane, "STATUS_SECONDS", 0.0)
+    fetched = plane._fetched  # noqa: SLF001 - so that a few thousand records take more than one read
+    monkeypatch.setattr(plane, "_fetched", lambda consumer, _most, seconds: fetched(consumer, 200, seconds))
     run_until(ground, 1)
     told = [record for record in caplog.records if "changelog records restored" in record.getMessage()]
     assert told
