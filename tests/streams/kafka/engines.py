@@ -144,8 +144,13 @@ class Ground:
         return own_topic_of(service.name, self.environment)
 
     def messages(self, topic: Topic) -> list[Any]:
-        """What can be read of it, decoded."""
-        return [self.codec.decode(record.value) for record in self.read(topic)]
+        """What can be read of it, decoded; what was published again after a life's end, under the same id, once."""
+        found: dict[Any, Any] = {}
+        for record in self.read(topic):
+            message = self.codec.decode(record.value)
+            meta = message.meta if isinstance(message, Message) else None
+            found.setdefault(meta.messageId if meta else (record.partition, record.offset), message)
+        return list(found.values())
 
     def entries(self, service: Service[Any, Any]) -> dict[str, Entry[Any] | None]:
         """By key, as the last changelog record has them."""
