@@ -62,6 +62,8 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> str:
         "default.replication.factor": replicas,
         "min.insync.replicas": max(1, replicas - 1),
         "group.initial.rebalance.delay.ms": 0,
+        # For tests that kill a worker: its group must not wait six seconds, the default, for the dead.
+        "group.min.session.timeout.ms": 1000,
         # A killed broker may register again only when its old session has ended; the default is 9 s.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
