@@ -154,6 +154,11 @@ class Task:
         self._steps = self._live()
         self._resting = False
 
+    def rewind(self) -> None:
+        """Begin the next life where the inputs begin."""
+        self._committed.clear()
+        self.crash()
+
     def step(self) -> Boundary:
         """Go on to the next boundary."""
         boundary = next(self._steps)

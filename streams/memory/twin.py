@@ -95,6 +95,18 @@ class Twin:
         """Let time pass; what falls due happens at the next `run`."""
         self._log.now += millis
 
+    def crash(self, service: Service[Any, Any]) -> None:
+        """Lose all of its processes at once, wherever they are."""
+        for task in self._tasks:
+            if task.service is service:
+                task.crash()
+
+    def rewind(self, service: Service[Any, Any]) -> None:
+        """Have it read everything again, as an operator does who puts its committed offsets back."""
+        for task in self._tasks:
+            if task.service is service:
+                task.rewind()
+
     def run(self, *, until: int | None = None, steps: int = 10_000_000) -> None:
         """Go on until nobody has anything to do; time jumps from deadline to deadline, up to `until`."""
         while True:
