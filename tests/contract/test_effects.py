@@ -9,55 +9,15 @@ from hypothesis import strategies as st
 
 from schemas import topics
 from schemas.message import Meta
-from schemas.payments import AuthorizePayment, PaymentFailed, PaymentFailureReason, PaymentVoided, VoidPayment
+from schemas.payments import AuthorizePayment, PaymentFailureReason, PaymentVoided, VoidPayment
 from schemas.topics import PARTITIONS
-from streams.decision import Decision, Performed
+from streams.decision import Decision
 from streams.effects import Policy, UnavailableError
 from streams.memory.task import Boundary, Slowly
 from streams.memory.twin import Crash, Twin, by_chance, never
 from streams.service import Service, ServiceError
+from tests.contract.payments import Charge, Payment, Refused, decide, payments
 from tests.contract.test_twin import START, Once, id_of
-
-
-@dataclass(frozen=True)
-class Charge:
-    amount: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    reason: PaymentFailureReason
-
-
-@dataclass(frozen=True)
-class Payment:
-    amount: int
-    answers: int = 0
-
-
-def decide(
-    state: Payment | None, message: AuthorizePayment | VoidPayment | Performed[Refused | None], at: int
-) -> Decision[Payment]:
-    match message:
-        case AuthorizePayment():
-            return Decision(Payment(message.amount), effects=(Charge(message.amount),))
-        case VoidPayment():  # gives up whatever is open, by forgetting the key
-            return Decision(
-                None, sends=(PaymentVoided(paymentId=message.paymentId, orderId=message.orderId, voidedAt=at),)
-            )
-        case Performed(outcome=Refused(reason=reason)) if state is not None:
-            failed = PaymentFailed(
-                paymentId=id_of(state.amount), orderId=id_of(state.amount), reason=reason, failedAt=at
-            )
-            return Decision(Payment(state.amount, state.answers + 1), sends=(failed,))
-        case Performed():
-            assert state is not None
-            return Decision(Payment(state.amount, state.answers + 1))
-
-
-payments = Service(
-    name="payments", state=Payment, decide=decide, sends=(PaymentFailed, PaymentVoided), effects=(Charge,)
-)
 
 
 @dataclass
