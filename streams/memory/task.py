@@ -212,11 +212,6 @@ class Task:
         self._committed.clear()
         self.crash()
 
-    def rewind(self) -> None:
-        """Begin the next life where the inputs begin."""
-        self._committed.clear()
-        self.crash()
-
     def step(self) -> Boundary:
         """Go on to the next boundary."""
         if self._ghosts and self._random.random() < _HAUNTED:

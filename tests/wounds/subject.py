@@ -99,8 +99,12 @@ class Engine:
         self.dead_letters = dead_letters_of(counter.name, environment)
 
     def call(self, web_port: int) -> tuple[Sequence[str], Mapping[str, str]]:
-        ours = ("--app", "tests.wounds.service:counter", "--engine", "tests.wounds.hosting:engine")
-        settings = {variable("http_port"): str(web_port), variable("session_seconds"): "6"}
+        ours = ("--app", "tests.wounds.hosting:hosted")
+        settings = {
+            variable("http_port"): str(web_port),
+            variable("session_seconds"): "6",
+            variable("state_store"): "memory",
+        }
         return ("-m", "ops.cli", "worker", *ours), settings
 
     def counts(self, changelog: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
