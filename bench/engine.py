@@ -10,6 +10,7 @@ python -m bench.engine --json
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -314,6 +315,7 @@ def run(variants: Mapping[str, Command], rounds: int, wish: Wish) -> tuple[dict[
                 }
                 field = Field(kafka, registry, environment)
                 field.make()
+                shutil.rmtree(DATA_DIR / environment, ignore_errors=True)  # the state of an earlier run
                 try:
                     log = DATA_DIR / f"{environment}.log"
                     found[name].append(measure(command, field, surroundings, log, wish))

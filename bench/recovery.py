@@ -9,6 +9,7 @@ python -m bench.recovery --keys 1000000
 import argparse
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
@@ -100,6 +101,7 @@ def run(keys: int) -> dict[str, Any]:
         topics = [wanted(topic, ENVIRONMENT, brokers=1) for topic in counter.topics]
         topics += internal_topics(counter, ENVIRONMENT, brokers=1)
         TopicAdmin(client).apply(plan(topics, {}), topics)
+        shutil.rmtree(DATA_DIR / "state", ignore_errors=True)  # of an earlier run
         found: dict[str, Any] = {"keys": keys, "megabytes": round(fill(client, keys) / 1e6)}
         places: list[tuple[str, Stores]] = [
             ("memory", MemoryStores()),
