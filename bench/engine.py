@@ -305,25 +305,34 @@ def run(variants: Mapping[str, Command], rounds: int, wish: Wish) -> tuple[dict[
         for number in range(rounds):
             for name, command in variants.items():
                 environment = f"{name}-{number}".replace("_", "-")
-                surroundings = {
-                    variable("environment"): environment,
-                    variable("kafka_bootstrap"): kafka,
-                    variable("registry_url"): url,
-                    variable("data_dir"): str(DATA_DIR / environment),
-                    # The baselines keep their state in memory, so that is what the ratios compare.
-                    variable("state_store"): "rocksdb" if name == "engine_rocksdb" else "memory",
-                }
+                surroundings = _surroundings(environment, kafka, url)
                 field = Field(kafka, registry, environment)
                 field.make()
                 shutil.rmtree(DATA_DIR / environment, ignore_errors=True)  # the state of an earlier run
                 try:
                     log = DATA_DIR / f"{environment}.log"
                     found[name].append(measure(command, field, surroundings, log, wish))
-                    if name == "engine" and number == 0:
-                        resting = rest(surroundings, DATA_DIR / "rest.log", wish.seconds)
                 finally:
                     field.remove()
+        if "engine" in variants:
+            field = Field(kafka, registry, "rest")
+            field.make()
+            try:
+                resting = rest(_surroundings("rest", kafka, url), DATA_DIR / "rest.log", wish.seconds)
+            finally:
+                field.remove()
     return found, resting
+
+
+def _surroundings(environment: str, kafka: str, registry: str) -> dict[str, str]:
+    return {
+        variable("environment"): environment,
+        variable("kafka_bootstrap"): kafka,
+        variable("registry_url"): registry,
+        variable("data_dir"): str(DATA_DIR / environment),
+        # The baselines keep their state in memory, so that is what the ratios compare.
+        variable("state_store"): "rocksdb" if "rocksdb" in environment else "memory",
+    }
 
 
 def _medians(rounds: Sequence[Figures]) -> dict[str, float]:

@@ -93,14 +93,14 @@ class KafkaEngine:
         await self._control.stop()
 
     def status(self) -> ServiceStatus:
-        plane = self._plane
-        partitions, loads = plane.partitions(), plane.loads()
-        assigned = plane.generation is not None
+        generation, partitions = self._plane.told()
+        loads = self._plane.loads()
+        assigned = generation is not None
         return ServiceStatus(
             service=self._service.name,
             assigned=assigned,
             recovered=assigned and all(each.role not in {"recovering", "waiting"} for each in partitions),
-            generation=plane.generation or 0,
+            generation=generation or 0,
             partitions=partitions,
             effects_in_flight=sum(load.in_flight for load in loads.values()),
             lease=self._lease.holds(),

@@ -160,7 +160,8 @@ class Plane:
         self._ids: dict[str, str] = {}
         self._positions: dict[tuple[str, int], Position] = {}
         self._restorer: Consumer | None = None
-        self._statuses: tuple[PartitionStatus, ...] = ()
+        #: One value, as another thread reads it.
+        self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
         self._loads: Mapping[type, Load] = {}
         self._status_at = self._topics_at = self._progress_at = 0.0
         self._closing = False
@@ -202,13 +203,9 @@ class Plane:
         self._closing = True
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
 
-    def partitions(self) -> tuple[PartitionStatus, ...]:
-        return self._statuses
-
-    @property
-    def generation(self) -> int | None:
-        """Of the assignment that we have, if we have one."""
-        return None if self._assignment is None else self._assignment.generation
+    def told(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
+        """The generation of our assignment, if we have one, and how each of its partitions is."""
+        return self._told
 
     def loads(self) -> Mapping[type, Load]:
         return self._loads
@@ -268,7 +265,7 @@ class Plane:
                 owner.mark(now)
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
-            self._statuses, self._loads = self._looked_at(), self._outside.loads()
+            self._told, self._loads = self._looked_at(), self._outside.loads()
             self._tell_progress(now)
             self._look_at_topics(now)
 
@@ -278,7 +275,8 @@ class Plane:
         self._assignment = assignment
         self._unbegun = set(assignment.active | assignment.standby)
         self._positions, self._epochs = {}, {}
-        self._retry_at = self._status_at = 0.0
+        self._retry_at = 0.0
+        self._told = self._looked_at()
         for number in self._replicas.keys() - self._unbegun:
             self._replicas.pop(number).close()
 
@@ -366,7 +364,7 @@ class Plane:
             count, known = fold.topics.get(topic, (1, self._ids[topic]))
             # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
             topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = fold.claim(self.generation or 0, topics, again=number in self._epochs)
+        claim = fold.claim(self._assignment.generation if self._assignment else 0, topics, again=number in self._epochs)
         recovery.claim, self._epochs[number] = claim, claim.epoch
 
         def acknowledged(error: KafkaError | None, record: Any) -> None:
@@ -601,7 +599,7 @@ class Plane:
         self._outside = Outside(self._policies)
         # Asked for again with the next assignment: a topic may be another one by then.
         self._ids = {}
-        self._status_at = 0.0
+        self._told = self._looked_at()
 
     def _new_producer(self) -> Producer:
         return Producer({**self._client, **_PRODUCER, "error_cb": self._heard})
@@ -696,10 +694,11 @@ class Plane:
         self._inputs.incremental_unassign([place])
         self._inputs.incremental_assign([TopicPartition(place.topic, place.partition, low)])
 
-    def _looked_at(self) -> tuple[PartitionStatus, ...]:
-        if self._assignment is None:
-            return ()
-        return tuple(map(self._look_at, sorted(self._assignment.active | self._assignment.standby)))
+    def _looked_at(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
+        assignment = self._assignment
+        if assignment is None:
+            return None, ()
+        return assignment.generation, tuple(map(self._look_at, sorted(assignment.active | assignment.standby)))
 
     def _look_at(self, number: int) -> PartitionStatus:
         replica, recovery = self._replicas.get(number), self._recoveries.get(number)
@@ -724,7 +723,7 @@ class Plane:
         if now < self._progress_at:
             return
         self._progress_at = now + PROGRESS_SECONDS
-        for each in self._statuses:
+        for each in self._told[1]:
             if each.role == "recovering":
                 left = "" if each.eta_seconds is None else f", about {each.eta_seconds:.0f} s to go"
                 log.info(

@@ -107,10 +107,10 @@ def test_a_partition_is_claimed_by_nobody_whose_lease_has_run_out(ground: Ground
         ground.put(ground.changelog(quiet), encode(stranger), b"key", partition=number)
     ground.flush()
     with data_thread(ground, lease, ground.client) as plane:
-        assert wait_until(lambda: [each.restored for each in plane.partitions()] == [1] * PARTITIONS, seconds=SECONDS)
+        assert wait_until(lambda: [each.restored for each in plane.told()[1]] == [1] * PARTITIONS, seconds=SECONDS)
         assert {record.key for record in ground.read(ground.changelog(quiet))} == {b"key"}
         lease.renew(time.monotonic())
-        assert wait_until(lambda: {each.role for each in plane.partitions()} == {"active"}, seconds=SECONDS)
+        assert wait_until(lambda: {each.role for each in plane.told()[1]} == {"active"}, seconds=SECONDS)
     assert {record.key for record in ground.read(ground.changelog(quiet))} == {b"key", MARKER_KEY}
 
 
