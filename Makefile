@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast chaos check format up down clean
+.PHONY: help demo test test-fast proofs chaos check format up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -16,11 +16,14 @@ help: ## this list
 demo: $(BIN)/orderflow ## start what is missing, run the pipeline before your eyes, leave nothing running
 	$(BIN)/orderflow demo
 
-test: $(BIN)/orderflow ## every test, on a real Kafka, PostgreSQL and registry of its own
-	$(BIN)/pytest -n 2
+test: $(BIN)/orderflow ## every test but the long proofs, on a real Kafka, PostgreSQL and registry of its own
+	$(BIN)/pytest -n 2 -m "not proof"
+
+proofs: $(BIN)/orderflow ## what takes long: stock Faust's faults, outages, workers that all die, a hundred thousand timers
+	$(BIN)/pytest -n 2 -m proof
 
 test-fast: $(BIN)/orderflow ## the tests that need no server
-	$(BIN)/pytest -n 2 -m "not connected and not slow"
+	$(BIN)/pytest -n 2 -m "not connected and not slow and not proof"
 
 chaos: $(BIN)/orderflow ## kill workers and brokers for half an hour, and prove that nothing is lost
 	$(BIN)/python -m bench.chaos --messages 200000 --kills 20 --store rocksdb

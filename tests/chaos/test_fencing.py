@@ -66,6 +66,7 @@ def own_kafka(stack: Addresses, tmp_path: Path) -> Iterator[Stack]:
     own.down(purge=True)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("way", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(
     own_kafka: Stack, staged: Staged, tmp_path: Path, way: signal.Signals
@@ -90,6 +91,7 @@ def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(
     assert [len(worker.events("starting")) for worker in scene.workers] == [1, 1]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("store", ["rocksdb", "memory"])
 def test_workers_that_all_die_at_once_and_again_while_they_recover_go_on_where_they_were(
     stack: Addresses, staged: Staged, store: str

@@ -127,7 +127,8 @@ def wound(fault: str) -> pytest.MarkDecorator:
     """A scenario for both. Stock Faust must fail at its claim, which is an `assert`, and nowhere before."""
     fails = pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"stock Faust: {fault}")
     return pytest.mark.parametrize(
-        "subject", [pytest.param(Stock, marks=fails, id="stock"), pytest.param(Engine, id="engine")]
+        "subject",
+        [pytest.param(Stock, marks=[fails, pytest.mark.proof], id="stock"), pytest.param(Engine, id="engine")],
     )
 
 

@@ -27,7 +27,7 @@ def test_nobody_reads_state_over_http(stage: Stage) -> None:
     assert table.status_code == httpx.codes.NOT_FOUND
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(180)
 @wound("changelogs have one replica, however many brokers there are")
 def test_a_changelog_has_as_many_copies_as_the_cluster_can_keep(

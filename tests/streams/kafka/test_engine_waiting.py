@@ -83,7 +83,7 @@ def test_a_timer_outlives_its_worker_and_is_on_time(ground: Ground) -> None:
         until(says(ground, (ORDER, "woken")), second)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_hundred_thousand_timers_come_back_from_the_disk_and_not_from_the_changelog(
     ground: Ground, tmp_path: Path
 ) -> None:
