@@ -8,8 +8,9 @@ Any number of rounds follow each other through these stages. The producer keeps 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, Producer
@@ -126,12 +127,21 @@ class Owner(Generic[S]):
         return len(self._underway) < MOST_ROUNDS and self._rest is None
 
     @property
+    def over(self) -> bool:
+        """This life has ended: nothing of it may be published or committed any more."""
+        return self.stranger or self.unwritable is not None
+
+    @property
     def idle(self) -> bool:
         """Nothing on its way."""
         return not self._underway and self._rest is None
 
-    def take(self, arrivals: Iterator[Arrival], moved: list[Output], positions: Mapping[str, int], now: int) -> None:
-        """Decide a round and send it off."""
+    def take(self, read: Mapping[str, Sequence[Fetched]], now: int) -> None:
+        """Decide what was read of each topic, as one round or as several, and send it off."""
+        moved: list[Output] = []
+        # Lazy, and perhaps taken up again when other partitions have had their turn: so it holds nothing of the caller.
+        arrivals = chain.from_iterable(self.wire.arrivals(topic, records, moved) for topic, records in read.items())
+        positions = {topic: records[-1].offset() + 1 for topic, records in read.items()}
         self._decide(_Rest(arrivals, moved, positions, now))
 
     def _decide(self, rest: "_Rest") -> None:
@@ -152,9 +162,10 @@ class Owner(Generic[S]):
         """Move every round on as far as it may go now. Raises OwnerError where one can't go on at all."""
         if self._failed is not None:
             raise OwnerError(f"{self._changelog}[{self.number}]: a record was refused: {self._failed.str()}")
-        if self.stranger:
-            # It may have been a claim, and what we wrote behind that counts for nobody: to publish it, or to commit
-            # its inputs, would be to lose it. The next life knows.
+        if self.over:
+            # A stranger's record may have been a claim, and what we wrote behind that counts for nobody: to publish it, or to commit
+            # its inputs, would be to lose it. And what follows a round that could not be written must not be committed
+            # without it. The next life knows.
             return
         for underway in self._underway:
             if not underway.durable:

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, cast
@@ -27,7 +26,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import OrderflowError
-from streams.changelog import MARKER_KEY, Marker, Output, encode
+from streams.changelog import MARKER_KEY, Marker, encode
 from streams.decision import Performed, Wake
 from streams.effects import Load, Outside, Perform, Policy
 from streams.kafka.counters import Counters
@@ -471,12 +470,7 @@ class Plane:
         for number, by_topic in batches.items():
             owner = owners.get(number)
             if owner is not None:
-                moved: list[Output] = []
-                arrivals = chain.from_iterable(
-                    owner.wire.arrivals(topic, each, moved) for topic, each in by_topic.items()
-                )
-                positions = {topic: each[-1].offset() + 1 for topic, each in by_topic.items()}
-                owner.take(arrivals, moved, positions, now)
+                owner.take(by_topic, now)
         return len(records)
 
     def _patience(self, restored: int) -> float:
@@ -574,7 +568,7 @@ class Plane:
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
         while (
-            not all(owner.idle or owner.stranger for owner in owners)
+            not all(owner.idle or owner.over for owner in owners)
             and self._lease.holds()
             and time.monotonic() < deadline
         ):
