@@ -163,9 +163,9 @@ class Owner(Generic[S]):
         if self._failed is not None:
             raise OwnerError(f"{self._changelog}[{self.number}]: a record was refused: {self._failed.str()}")
         if self.over:
-            # A stranger's record may have been a claim, and what we wrote behind that counts for nobody: to publish it, or to commit
-            # its inputs, would be to lose it. And what follows a round that could not be written must not be committed
-            # without it. The next life knows.
+            # A stranger's record may have been a claim, and what we wrote behind that counts for nobody: to publish it,
+            # or to commit its inputs, would be to lose it. And what follows a round that could not be written must not
+            # be committed without it. The next life knows.
             return
         for underway in self._underway:
             if not underway.durable:
