@@ -55,6 +55,7 @@ class CheckoutRejectionReason(Symbols):
     EMPTY_CART = "EMPTY_CART"
     TOTALS_DO_NOT_ADD_UP = "TOTALS_DO_NOT_ADD_UP"
     DUPLICATE = "DUPLICATE"
+    NOT_PRICED = "NOT_PRICED"
     INVALID = "INVALID"
     UNRECOGNIZED = "UNRECOGNIZED"
 
@@ -99,7 +100,14 @@ class CheckoutStarted(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", produce
     startedAt: Annotated[Timestamp, Field(description="When the saga took its first step.")]
 
 
-class CheckoutRejected(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", producers=("checkout-api",)):
+class CheckoutRejected(
+    Event,
+    version="1.1.0",
+    topic=topics.CHECKOUT_EVENTS,
+    key="cartId",
+    producers=("checkout-api",),
+    consumers=("cart-api",),
+):
     """The checkout was turned away before it started: nothing was reserved, nothing is owed."""
 
     cartId: CartId
@@ -112,7 +120,13 @@ class CheckoutRejected(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", produc
     rejectedAt: Annotated[Timestamp, Field(description="When it was turned away.")]
 
 
-class CheckoutCompleted(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", producers=("checkout-orchestrator",)):
+class CheckoutCompleted(
+    Event,
+    topic=topics.CHECKOUT_EVENTS,
+    key="cartId",
+    producers=("checkout-orchestrator",),
+    consumers=("cart-api", "checkout-api"),
+):
     """The order is confirmed and paid."""
 
     checkoutId: CheckoutId
@@ -124,7 +138,13 @@ class CheckoutCompleted(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", produ
     completedAt: Annotated[Timestamp, Field(description="When the last step was answered.")]
 
 
-class CheckoutFailed(Event, topic=topics.CHECKOUT_EVENTS, key="cartId", producers=("checkout-orchestrator",)):
+class CheckoutFailed(
+    Event,
+    topic=topics.CHECKOUT_EVENTS,
+    key="cartId",
+    producers=("checkout-orchestrator",),
+    consumers=("cart-api", "checkout-api"),
+):
     """No order came of it, and whatever had been done is undone."""
 
     checkoutId: CheckoutId

@@ -17,6 +17,7 @@ R = TypeVar("R", bound=Record)
 
 #: 2026-03-02T09:30:00Z; the rest of the story follows at a second's distance.
 CHECKED_OUT_AT = 1_772_443_800_000
+_DAY = 24 * 60 * 60 * 1_000
 CART = derived_id("example", "cart")
 CHECKOUT = checkout_id(CART, 1)
 CUSTOMER = derived_id("example", "customer")
@@ -68,6 +69,11 @@ _VALUES: Mapping[str, Any] = {
     "previousTotal": TOTAL - sum(line["unitPrice"] for line in LINES),
     "currency": "EUR",
     "promotionCode": "SPRING10",
+    "code": "SPRING10",
+    "percent": 10,
+    "minimum": 5_000,
+    "validFrom": CHECKED_OUT_AT - _DAY,
+    "validUntil": CHECKED_OUT_AT + 30 * _DAY,
     "appliedPromotions": ("SPRING10",),
     "category": "coffee",
     "location": "Hamburg",
@@ -126,9 +132,11 @@ _VALUES: Mapping[str, Any] = {
     "signUpMethod": "email",
 }
 
-_DAY = 24 * 60 * 60 * 1_000
 #: Where a name means something else in one record, or its first symbol would not fit the rest of the story.
 _HERE: Mapping[str, Any] = {
+    "CartCommandRejected.reason": "PRICE_DIFFERS",
+    "CartCommandRejected.detail": "it costs 1999 EUR cents a piece, and was to be added for 1799",
+    "PromotionOffered.amount": None,
     "CheckoutRejected.reason": "DUPLICATE",
     "CheckoutRejected.detail": "this cart's first attempt is still under way",
     "CheckoutFailed.step": "AUTHORIZE_PAYMENT",

@@ -9,6 +9,7 @@ from schemas.message import Command, Event, Query, Record
 from schemas.types import Array, Count, Int, Quantity, Symbols, Timestamp, Uuid
 
 ProductId = Annotated[Uuid, Field(description="The product whose stock it is.")]
+ReservationId = Annotated[Uuid, Field(description="The reservation that the pieces are for.")]
 WarehouseId = Annotated[Uuid, Field(description="The warehouse where the pieces lie.")]
 OptionalOrderId = Annotated[Uuid | None, Field(description="The order that the stock is for.")]
 OptionalCartId = Annotated[Uuid | None, Field(description="The cart that the stock is for.")]
@@ -61,7 +62,7 @@ class ReleaseInventory(
     producers=("checkout-orchestrator",),
     consumers=("inventory",),
 ):
-    """Give back what a reservation holds. Harmless if it holds nothing, or not yet."""
+    """Give back what a reservation holds. Harmless if it holds nothing, or not yet. Answered by InventoryReleased."""
 
     reservationId: Annotated[Uuid, Field(description="The reservation to give back.")]
     reason: Annotated[ReleaseReason | None, Field(description="Why the stock is no longer wanted.")] = None
@@ -96,6 +97,73 @@ class InventoryUnavailable(
     cartId: OptionalCartId = None
     unavailableItems: Annotated[Array[Shortage], Field(description="Only the products that are short.")]
     checkedAt: Annotated[Timestamp, Field(description="When the stock was looked at.")]
+
+
+class InventoryReleased(
+    Event,
+    topic=topics.INVENTORY_EVENTS,
+    key="reservationId",
+    producers=("inventory",),
+    consumers=("checkout-orchestrator",),
+):
+    """Nothing is held under this reservation, and nothing will be."""
+
+    reservationId: Annotated[Uuid, Field(description="The reservation that is over.")]
+    orderId: OptionalOrderId = None
+    items: Annotated[Array[StockLine], Field(description="What was given back, one entry per product.")]
+    reason: Annotated[ReleaseReason, Field(description="Why it was given back.")]
+    releasedAt: Annotated[Timestamp, Field(description="When it was given back.")]
+
+
+class HoldStock(Command, topic=topics.STOCK_COMMANDS, key="productId", producers=("inventory",), consumers=("stock",)):
+    """Hold pieces of one product for a reservation. Answered by StockHeld or StockShort."""
+
+    productId: ProductId
+    reservationId: ReservationId
+    quantity: Annotated[Quantity, Field(description="Pieces to hold, all of them or none.")]
+
+
+class FreeStock(Command, topic=topics.STOCK_COMMANDS, key="productId", producers=("inventory",), consumers=("stock",)):
+    """Pieces that are held are wanted no longer: others may have them."""
+
+    productId: ProductId
+    reservationId: ReservationId
+    quantity: Annotated[Quantity, Field(description="Pieces that were held.")]
+
+
+class TakeStock(Command, topic=topics.STOCK_COMMANDS, key="productId", producers=("inventory",), consumers=("stock",)):
+    """Pieces that are held are sold: they leave the stock."""
+
+    productId: ProductId
+    reservationId: ReservationId
+    quantity: Annotated[Quantity, Field(description="Pieces that were held.")]
+
+
+class ReturnStock(
+    Command, topic=topics.STOCK_COMMANDS, key="productId", producers=("inventory",), consumers=("stock",)
+):
+    """Pieces that were sold come back: their order was cancelled before they were sent."""
+
+    productId: ProductId
+    reservationId: ReservationId
+    quantity: Annotated[Quantity, Field(description="Pieces that had been taken.")]
+
+
+class StockHeld(Event, topic=topics.STOCK_EVENTS, key="reservationId", producers=("stock",), consumers=("inventory",)):
+    """The pieces of one product are held for a reservation."""
+
+    reservationId: ReservationId
+    productId: ProductId
+    quantity: Annotated[Quantity, Field(description="Pieces that are held.")]
+
+
+class StockShort(Event, topic=topics.STOCK_EVENTS, key="reservationId", producers=("stock",), consumers=("inventory",)):
+    """There are too few pieces of one product, so none is held."""
+
+    reservationId: ReservationId
+    productId: ProductId
+    requested: Annotated[Quantity, Field(description="Pieces asked for.")]
+    available: Annotated[Count, Field(description="Pieces that could have been held.")]
 
 
 class AddInventory(Command, version="0.0.3", topic=topics.INVENTORY_EVENTS, key="productId", consumers=("inventory",)):

@@ -18,6 +18,7 @@ Service = Literal[
     "payments",
     "promotion",
     "shipping",
+    "stock",
     "subscriptions",
 ]
 

@@ -6,10 +6,69 @@ from pydantic import Field
 
 from schemas import topics
 from schemas.message import Command, Event, Query, Record
-from schemas.types import Array, Currency, Money, Quantity, Timestamp, Uuid
+from schemas.types import Array, Currency, Money, Quantity, Symbols, Timestamp, Uuid
 
 CartId = Annotated[Uuid, Field(description="The cart, named by whoever opened it.")]
 PromotionCode = Annotated[str | None, Field(description="Code that the customer typed in to get a discount.")]
+
+
+class DiscountType(Symbols):
+    """How a promotion counts what it takes off."""
+
+    PERCENTAGE = "PERCENTAGE"
+    AMOUNT_OFF = "AMOUNT_OFF"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+
+class CartCommand(Symbols):
+    """What a cart was asked to do."""
+
+    ADD_ITEM = "ADD_ITEM"
+    REMOVE_ITEM = "REMOVE_ITEM"
+    CHECK_OUT = "CHECK_OUT"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+
+class CartRejectionReason(Symbols):
+    """Why a cart did not do as it was asked."""
+
+    UNKNOWN_PRODUCT = "UNKNOWN_PRODUCT"
+    PRICE_DIFFERS = "PRICE_DIFFERS"
+    CURRENCIES_DIFFER = "CURRENCIES_DIFFER"
+    TOO_MUCH = "TOO_MUCH"
+    NOT_IN_CART = "NOT_IN_CART"
+    EMPTY_CART = "EMPTY_CART"
+    PROMOTION_NOT_APPLICABLE = "PROMOTION_NOT_APPLICABLE"
+    ALREADY_CHECKED_OUT = "ALREADY_CHECKED_OUT"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+
+class ProductListed(Event, topic=topics.PRODUCTS_STATE, key="productId", consumers=("cart-api",)):
+    """A product of the price list, as it is sold from now on. A tombstone takes it off the list."""
+
+    productId: Annotated[Uuid, Field(description="The product.")]
+    name: Annotated[str, Field(description="What the customer sees it called.")]
+    unitPrice: Annotated[Money, Field(description="Price of one piece, in minor units.")]
+    currency: Annotated[Currency, Field(description="Of the price.")]
+
+
+class PromotionOffered(Event, topic=topics.PROMOTIONS_STATE, key="code", consumers=("promotion", "cart-api")):
+    """A promotion, as it holds from now on. A tombstone ends it."""
+
+    code: Annotated[str, Field(min_length=1, description="What the customer types in.")]
+    discountType: Annotated[DiscountType, Field(description="How it counts what it takes off.")]
+    percent: Annotated[
+        Annotated[int, Field(ge=1, le=100)] | None, Field(description="Of the subtotal; only of a percentage.")
+    ] = None
+    amount: Annotated[Money | None, Field(description="Off the subtotal, in minor units; only of an amount off.")] = (
+        None
+    )
+    currency: Annotated[
+        Currency | None, Field(description="Of the amounts here; without it the promotion holds in any.")
+    ] = None
+    minimum: Annotated[Money | None, Field(description="Subtotal from which it holds, in minor units.")] = None
+    validFrom: Annotated[Timestamp | None, Field(description="When it begins to hold; without it, it does.")] = None
+    validUntil: Annotated[Timestamp | None, Field(description="When it holds no more; without it, it stays.")] = None
 
 
 class CartLine(Record):
@@ -42,7 +101,7 @@ class RemoveItemFromCart(Command, topic=topics.CARTS_COMMANDS, key="cartId", con
 
 
 class CheckoutCart(Command, topic=topics.CARTS_COMMANDS, key="cartId", consumers=("cart-api", "checkout-api")):
-    """The customer wants to buy what is in the cart. Answered by CartCheckedOut."""
+    """The customer wants to buy what is in the cart. Answered by CartCheckedOut or CartCommandRejected."""
 
     cartId: CartId
     customerId: Annotated[Uuid, Field(description="Who buys.")]
@@ -66,6 +125,19 @@ class CartCheckedOut(
     discount: Annotated[Money | None, Field(description="Taken off the subtotal; none means nothing.")] = None
     total: Annotated[Money, Field(description="What the customer pays, in minor units.")]
     currency: Annotated[Currency, Field(description="Of every amount in this cart.")]
+
+
+class CartCommandRejected(
+    Event, topic=topics.CARTS_EVENTS, key="cartId", producers=("cart-api",), consumers=("checkout-api",)
+):
+    """A cart did not do as it was asked, and is as it was."""
+
+    cartId: CartId
+    command: Annotated[CartCommand, Field(description="What it was asked to do.")]
+    reason: Annotated[CartRejectionReason, Field(description="What stood against it, for programs.")]
+    detail: Annotated[str, Field(description="What stood against it, for people: which product, which figures.")]
+    productId: Annotated[Uuid | None, Field(description="The product that it is about, if about one.")] = None
+    rejectedAt: Annotated[Timestamp, Field(description="When it was turned down.")]
 
 
 class Discount(Record):

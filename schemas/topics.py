@@ -17,7 +17,7 @@ class Topic:
     """A topic of the contract; its name holds a place for the environment."""
 
     domain: str
-    channel: Literal["commands", "events"]
+    channel: Literal["commands", "events", "state"]
     #: What the record key is, in the catalogue's words.
     key: str
     retention: timedelta
@@ -31,6 +31,7 @@ class Topic:
 
 
 #: A command is an intention: once it is handled nobody needs it. Events are history that read models are rebuilt from.
+#: Of a state the last record of each key stays for ever.
 COMMANDS_STAY = timedelta(days=14)
 EVENTS_STAY = timedelta(days=365)
 
@@ -43,6 +44,12 @@ def _events(domain: str, key: str) -> Topic:
     return Topic(domain, "events", key, EVENTS_STAY)
 
 
+def _state(domain: str, key: str) -> Topic:
+    return Topic(domain, "state", key, EVENTS_STAY, compacted=True)
+
+
+PRODUCTS_STATE = _state("products", "productId")
+PROMOTIONS_STATE = _state("promotions", "code")
 CARTS_COMMANDS = _commands("carts", "cartId")
 CARTS_EVENTS = _events("carts", "cartId")
 CHECKOUT_COMMANDS = _commands("checkout", "checkoutId")
@@ -51,6 +58,8 @@ INVENTORY_COMMANDS = _commands("inventory", "reservationId")
 INVENTORY_EVENTS = _events(
     "inventory", "productId for stock facts and stock commands; reservationId for reservation facts"
 )
+STOCK_COMMANDS = _commands("stock", "productId")
+STOCK_EVENTS = _events("stock", "reservationId")
 PAYMENTS_COMMANDS = _commands("payments", "paymentId")
 PAYMENTS_EVENTS = _events("payments", "paymentId")
 ORDERS_COMMANDS = _commands("orders", "orderId")

@@ -36,12 +36,36 @@ OURS = {
     "ConfirmOrder",
     "OrderRejected",
     "OrderCancellationRejected",
+    "CartCommandRejected",
+    "ProductListed",
+    "PromotionOffered",
+    "InventoryReleased",
+    "HoldStock",
+    "FreeStock",
+    "TakeStock",
+    "ReturnStock",
+    "StockHeld",
+    "StockShort",
+}
+#: Beside the catalogue's: what stays inside of Inventory, and what carts are priced by.
+OUR_TOPICS = {
+    "products.<env>.state": "productId",
+    "promotions.<env>.state": "code",
+    "stock.<env>.commands": "productId",
+    "stock.<env>.events": "reservationId",
 }
 #: Ends that the catalogue leaves open and the saga needs: who sends, who receives, beside those it names.
 SENDERS = {"CancelOrder": {"checkout-orchestrator"}, "StartCheckout": {"orders"}}
 RECEIVERS = {
-    name: {"checkout-orchestrator"} for name in ("OrderCreated", "OrderConfirmed", "OrderCancelled", "RefundProcessed")
+    **{
+        name: {"checkout-orchestrator"}
+        for name in ("OrderCreated", "OrderConfirmed", "OrderCancelled", "RefundProcessed")
+    },
+    **{name: {"cart-api", "checkout-api"} for name in ("CheckoutCompleted", "CheckoutFailed")},
+    "CheckoutRejected": {"cart-api"},
 }
+#: Ours to design, and grown since the first release.
+GROWN = {"CheckoutRejected": "1.1.0"}
 #: Queries whose answer the catalogue knows, but not what to ask by.
 ASKED_BY = {
     "GetInventoryStatus": "productId",
@@ -65,7 +89,7 @@ def test_every_message_of_the_catalogue_is_declared_and_nothing_else_but_what_it
 def test_a_message_is_what_the_catalogue_says(name: str) -> None:
     facts, contract = FACTS["messages"][name], BY_NAME[name].contract
     assert contract.kind == facts["kind"]
-    assert contract.version == facts.get("version", "1.0.0")
+    assert contract.version == GROWN.get(name, facts.get("version", "1.0.0"))
     assert (contract.topic.name("<env>") if contract.topic else None) == facts.get("topic")
     assert set(contract.producers) == several(facts.get("from")) | SENDERS.get(name, set())
     assert set(contract.consumers) == several(facts.get("to")) | RECEIVERS.get(name, set())
@@ -95,14 +119,14 @@ def test_its_answer_is_what_the_catalogue_says(name: str) -> None:
 def test_the_topics_and_their_keys_are_the_catalogues() -> None:
     assert {topic.name("<env>"): topic.key for topic in TOPICS} == {
         name: facts["key"] for name, facts in FACTS["topics"].items()
-    }
+    } | OUR_TOPICS
 
 
 #: Where the catalogue's key has another name among the fields, or is one of two.
 KEYS = {
     **dict.fromkeys(("InventoryAdjusted", "OutOfStock"), "product_id"),
     **dict.fromkeys(("AddInventory", "UpdateInventory", "DeleteInventory"), "productId"),
-    "InventoryReserved": "reservationId",
+    **dict.fromkeys(("InventoryReserved", "InventoryReleased"), "reservationId"),
     # One identity: the order's id is the reservation's and the payment's.
     **dict.fromkeys(("InventoryUnavailable", "PaymentInitiated", "PaymentProcessed"), "orderId"),
 }
