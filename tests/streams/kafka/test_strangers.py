@@ -19,9 +19,11 @@ from streams.decision import Decision
 from streams.fold import Fold
 from streams.kafka import plane as module
 from streams.kafka.counters import Counters
+from streams.kafka.engine import KafkaEngine
 from streams.kafka.group import Assignment, Group
 from streams.kafka.lease import Lease
 from streams.kafka.plane import Plane
+from streams.kafka.status import Role
 from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
@@ -49,6 +51,21 @@ def ground(stack: Addresses, unique: str) -> Ground:
     return ground
 
 
+def claims(ground: Ground) -> list[Marker]:
+    """And whatever else was said of partition 0 as a whole."""
+    found = [
+        changelog.decode(Place("", 0, record.offset, MARKER_KEY), record.value)
+        for record in ground.read(ground.changelog(quiet))
+        if (record.partition, record.key) == (0, MARKER_KEY)
+    ]
+    return [said for said in found if isinstance(said, Marker)]
+
+
+def role_of(engine: KafkaEngine, partition: int) -> Role:
+    [role] = [each.role for each in engine.status().partitions if each.partition == partition]
+    return role
+
+
 def counted(ground: Ground, key: str) -> int:
     """The state of a key by the records that count."""
     folds, number = [Fold() for _ in range(PARTITIONS)], 0
@@ -68,16 +85,23 @@ def counted(ground: Ground, key: str) -> int:
 
 
 def test_what_an_owner_wrote_behind_another_ones_claim_is_decided_again(ground: Ground) -> None:
-    key, engine = next(orders(0)), ground.engine(quiet)
-    with running(engine):
-        until(lambda: active(engine) == {*range(PARTITIONS)}, engine)
+    key, first = next(orders(0)), ground.engine(quiet)
+    with running(first):
+        until(lambda: active(first) == {*range(PARTITIONS)}, first)
         ground.publish(confirm(key))
-        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1, engine)
-        claim = Marker(1_000, 0, 0, {})
-        ground.put(ground.changelog(quiet), encode(claim), MARKER_KEY, partition=0)
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1, first)
+        ours = {each.epoch for each in claims(ground)}
+        assert len(ours) == 1
+        # Of the same generation, so that nobody but the group can say who is right.
+        ground.put(ground.changelog(quiet), encode(Marker(ours.pop() + 5, 0, 0, {})), MARKER_KEY, partition=0)
         ground.flush()
         ground.publish(confirm(key))
-        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 2, engine)
+        until(lambda: role_of(first, 0) == "recovering", first)
+    assert ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1
+    assert counted(ground, key) == 1
+    second = ground.engine(quiet)
+    with running(second):
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 2, second)
     assert counted(ground, key) == 2
 
 
