@@ -142,7 +142,7 @@ class Wire:
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
             addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
-            headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
+            headers = tuple(headers_of(addressed, f"/orderflow/{self._service.name}", int(time.time() * 1000)))
         return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
 
     def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Output, ...]) -> None:

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.orders import ConfirmOrder
@@ -8,6 +9,7 @@ from streams.kafka.counters import Counters
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnCodec
 from streams.service import Service
+from streams.step import Envelope
 from streams.testing.registry import MemoryRegistry
 from tests.streams.kafka.records import Record
 
@@ -31,3 +33,14 @@ def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> 
     first, second = wire.arrivals(TOPIC, records, moved)
     assert isinstance(first.message, Undecodable)
     assert isinstance(second.message, ConfirmOrder)
+
+
+def test_cloudevents_headers_say_which_service_sent_it_and_when() -> None:
+    messages = Codec(MemoryRegistry(), "test")
+    codecs = Codecs(service, "test", messages, OwnCodec(service), cloudevents=frozenset({TOPIC}))
+    wire = Wire(codecs, 0, 1, {}, Counters(), suspects=frozenset())
+    message = ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001")
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    headers = dict(wire.output(message, Envelope(messageId="m-1")).headers)
+    assert headers["ce_source"] == b"/orderflow/counter"
+    assert before <= datetime.fromisoformat((headers["ce_time"] or b"").decode()) <= datetime.now(UTC)
