@@ -142,7 +142,7 @@ class Plane:
         self._counters = counters
         self._own = own_topic_of(codecs.service.name, codecs.environment)
         self._policies = policies
-        self._performer = Performer(perform, policies, lambda: None)
+        self._performer = Performer(perform, policies)
         self._outside = Outside(policies)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._assignment: Assignment | None = None
@@ -287,10 +287,11 @@ class Plane:
             if self._restorer is None:
                 self._restorer = self._new_restorer()
             for number in sorted(self._unbegun):
-                replica = self._replicas.get(number)
-                if replica is None:
-                    replica = self._replicas[number] = self._new_replica(number)
-                replica.begin_again()
+                topic_id = self._ids[changelog]
+                if (replica := self._replicas.get(number)) is None:
+                    replica = self._replicas[number] = self._new_replica(number, topic_id)
+                else:
+                    replica.begin(topic_id)
                 if self._assignment is not None and number in self._assignment.active:
                     self._recoveries[number] = self._new_recovery(self._restorer, replica)
                 place = TopicPartition(changelog, number, replica.offset or OFFSET_BEGINNING)
@@ -305,11 +306,15 @@ class Plane:
     def _new_restorer(self) -> Consumer:
         return Consumer({**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True})
 
-    def _new_replica(self, number: int) -> Replica[Any]:
-        changelog = self._group.changelog
-        store = self._stores.open(self._group.name, number)
-        topic_id = self._ids[changelog]
-        return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
+    def _new_replica(self, number: int, topic_id: str) -> Replica[Any]:
+        return Replica(
+            self._codecs.states,
+            self._stores.open(self._group.name, number),
+            service=self._service.name,
+            changelog=self._group.changelog,
+            topic_id=topic_id,
+            partition=number,
+        )
 
     def _new_recovery(self, restorer: Consumer, replica: Replica[Any]) -> _Recovery:
         number = replica.partition

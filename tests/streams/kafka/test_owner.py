@@ -17,6 +17,7 @@ from streams.kafka.replica import Replica
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnCodec
 from streams.service import Service
+from streams.state import StateCodec
 from streams.stores.memory import MemoryStore
 from streams.testing.registry import MemoryRegistry
 from tests.streams.kafka.counting import Count
@@ -65,16 +66,13 @@ class Life:
     def __init__(self) -> None:
         self.broker = Broker()
         self.messages = Codec(MemoryRegistry(), "test")
-        codecs, counters, lease = (
-            Codecs(counting, "test", self.messages, OwnCodec(counting)),
-            Counters(),
-            Lease(60),
-        )
+        codecs = Codecs(counting, "test", self.messages, OwnCodec(counting), StateCodec(counting))
+        counters, lease = Counters(), Lease(60)
         lease.renew(lease.now())
         self.owner: Owner[Count] = Owner(
             counting,
             Wire(codecs, 0, 4, {TOPIC: TOPIC}, counters, suspects=frozenset()),
-            Replica(counting, MemoryStore(), changelog=CHANGELOG, topic_id="id", partition=0),
+            Replica(codecs.states, MemoryStore(), service="counting", changelog=CHANGELOG, topic_id="id", partition=0),
             Claim(Marker(1, 0, 0, {}), 0),
             producer=self.broker,  # type: ignore[arg-type]  # as much of one as an owner needs
             lease=lease,

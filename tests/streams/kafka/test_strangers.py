@@ -14,7 +14,6 @@ from schemas.orders import ConfirmOrder
 from schemas.topics import ORDERS_COMMANDS, PARTITIONS
 from streams import changelog
 from streams.changelog import MARKER_KEY, Marker, Place, Record, encode
-from streams.codec import Codec
 from streams.decision import Decision
 from streams.fold import Fold
 from streams.kafka import plane as module
@@ -114,7 +113,7 @@ def data_thread(ground: Ground, lease: Lease, client: dict[str, str]) -> Iterato
         frozenset({ORDERS_COMMANDS.name(ground.environment), own}),
         PARTITIONS,
     )
-    codecs = Codecs(quiet, ground.environment, Codec(ground.registry, ground.environment), OwnCodec(quiet))
+    codecs = Codecs(quiet, ground.environment, ground.codec, OwnCodec(quiet), StateCodec(quiet))
     plane = Plane(codecs, group, client, MemoryStores(), lease, Counters(), perform={}, policies={})
     plane.start()
     plane.assign(Assignment(1, frozenset(range(PARTITIONS)), frozenset()))

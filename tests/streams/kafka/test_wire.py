@@ -9,6 +9,7 @@ from streams.kafka.counters import Counters
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnCodec
 from streams.service import Service
+from streams.state import StateCodec
 from streams.step import Envelope
 from streams.testing.registry import MemoryRegistry
 from tests.streams.kafka.records import Record
@@ -26,7 +27,7 @@ service = Service(name="counter", state=int, decide=decide)
 def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> None:
     messages = Codec(MemoryRegistry(registers=True), "test")
     value = messages.encode(ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001"))
-    codecs = Codecs(service, "test", messages, OwnCodec(service))
+    codecs = Codecs(service, "test", messages, OwnCodec(service), StateCodec(service))
     wire = Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters(), suspects=frozenset())
     moved: list[Output] = []
     records: list[Any] = [Record(MARKER_KEY, value), Record(b"key", value)]
@@ -37,7 +38,7 @@ def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> 
 
 def test_cloudevents_headers_say_which_service_sent_it_and_when() -> None:
     messages = Codec(MemoryRegistry(), "test")
-    codecs = Codecs(service, "test", messages, OwnCodec(service), cloudevents=frozenset({TOPIC}))
+    codecs = Codecs(service, "test", messages, OwnCodec(service), StateCodec(service), cloudevents=frozenset({TOPIC}))
     wire = Wire(codecs, 0, 1, {}, Counters(), suspects=frozenset())
     message = ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001")
     before = datetime.now(UTC) - timedelta(milliseconds=1)
