@@ -10,6 +10,7 @@ from schemas.topics import ORDERS_COMMANDS, PAYMENTS_EVENTS
 from streams import partition
 from streams.decision import Decision
 from streams.kafka import plane
+from streams.kafka.clients import fetched
 from streams.kafka.fetched import Fetched
 from streams.service import Service
 from tests.streams.kafka.counting import Count
@@ -44,8 +45,9 @@ def test_what_waits_of_a_batch_is_read_as_of_its_own_partition(ground: Ground, m
     keys = [next(orders(number)) for number in numbers]
     everything = [message for key in keys for message in [confirm(key), captured(key)] * MANY]
     names = {topic.name(ground.environment) for topic in topics}
-    fetched, come = plane._fetched, list[Fetched]()  # noqa: SLF001 - what one read has is a matter of luck otherwise
+    come: list[Fetched] = []
 
+    # What one read has is a matter of luck otherwise.
     def fetched_at_once(consumer: Consumer, most: int, seconds: float) -> list[Fetched]:
         records = fetched(consumer, most, seconds)
         if not any(record.topic() in names for record in records):
@@ -53,7 +55,7 @@ def test_what_waits_of_a_batch_is_read_as_of_its_own_partition(ground: Ground, m
         come.extend(records)
         return list(come) if len(come) == len(everything) else []
 
-    monkeypatch.setattr(plane, "_fetched", fetched_at_once)
+    monkeypatch.setattr(plane, "fetched", fetched_at_once)
     monkeypatch.setattr(partition, "MOST_OWED", 2_000)
     ground.publish(*everything)
     engine = ground.engine(paid)

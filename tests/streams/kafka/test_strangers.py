@@ -16,7 +16,7 @@ from streams import changelog
 from streams.changelog import MARKER_KEY, Marker, Place, Record, encode
 from streams.decision import Decision
 from streams.fold import Fold
-from streams.kafka import plane as module
+from streams.kafka import restorer, watch
 from streams.kafka.counters import Counters
 from streams.kafka.engine import KafkaEngine
 from streams.kafka.group import Assignment, Group
@@ -140,8 +140,8 @@ def test_a_partition_is_claimed_by_nobody_whose_lease_has_run_out(ground: Ground
 def test_a_data_thread_asks_on_for_as_long_as_no_broker_answers(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(restorer, "RETRY_SECONDS", 0.1)
     nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}
     with caplog.at_level(logging.WARNING), data_thread(ground, Lease(SECONDS), nowhere) as plane:
         assert wait_until(lambda: caplog.text.count("asked again") > 2 or plane.failure() is not None, seconds=SECONDS)
