@@ -1,6 +1,7 @@
 from typing import Any
 
-from schemas.orders import ConfirmOrder
+from schemas.examples import example_of
+from schemas.orders import ConfirmOrder, CreateOrder
 from streams.changelog import MARKER_KEY, Output
 from streams.codec import Codec, Undecodable
 from streams.decision import Decision
@@ -13,7 +14,7 @@ from streams.testing.registry import MemoryRegistry
 TOPIC = "orders.test.commands"
 
 
-def decide(state: int | None, message: ConfirmOrder, at: int) -> Decision[int]:
+def decide(state: int | None, message: ConfirmOrder | CreateOrder, at: int) -> Decision[int]:
     return Decision(1)
 
 
@@ -37,13 +38,30 @@ class Fetched:
         return None
 
 
+def wire_of(messages: Codec) -> Wire:
+    codecs = Codecs(service, "test", messages, OwnCodec(service))
+    return Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters(), suspects=frozenset())
+
+
 def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> None:
     messages = Codec(MemoryRegistry(registers=True), "test")
     value = messages.encode(ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001"))
-    codecs = Codecs(service, "test", messages, OwnCodec(service))
-    wire = Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters(), suspects=frozenset())
+    wire = wire_of(messages)
     moved: list[Output] = []
     records: list[Any] = [Fetched(MARKER_KEY, value), Fetched(b"key", value)]
     first, second = wire.arrivals(TOPIC, records, moved)
     assert isinstance(first.message, Undecodable)
     assert isinstance(second.message, ConfirmOrder)
+
+
+def test_a_key_that_only_the_record_says_reaches_the_decider_at_once_and_after_waiting() -> None:
+    order = "00000000-0000-4000-8000-000000000001"
+    messages = Codec(MemoryRegistry(registers=True), "test")
+    value = messages.encode(example_of(CreateOrder).model_copy(update={"orderId": None}))
+    wire = wire_of(messages)
+    records: list[Any] = [Fetched(order.encode(), value)]
+    (arrival,) = wire.arrivals(TOPIC, records, [])
+    revived = wire.revived(order, wire.parked(arrival))
+    for message in (arrival.message, revived.message):
+        assert isinstance(message, CreateOrder)
+        assert message.orderId == order
