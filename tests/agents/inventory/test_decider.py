@@ -38,14 +38,6 @@ from tests.agents.inventory.story import (
     short,
 )
 
-ANSWERS = (InventoryReserved, InventoryUnavailable, InventoryReleased)
-BOTH = reserve((CUP, 2), (POT, 1))
-RESERVED = [BOTH, held(CUP, 2), held(POT, 1)]
-WAKE = Wake(AT + RESERVATION_STAYS)
-GIVEN_BACK = [("free", CUP, 2), ("free", POT, 1)]
-RETURNED = [("return", CUP, 2), ("return", POT, 1)]
-LINES = [(CUP, 2), (POT, 1)]
-FAILED, CANCELLED, EXPIRED = ReleaseReason.CHECKOUT_FAILED, ReleaseReason.ORDER_CANCELLED, ReleaseReason.EXPIRED
 AnyOf = (
     ReserveInventory
     | ReleaseInventory
@@ -56,6 +48,15 @@ AnyOf = (
     | OrderCompleted
     | Wake
 )
+
+ANSWERS = (InventoryReserved, InventoryUnavailable, InventoryReleased)
+BOTH = reserve((CUP, 2), (POT, 1))
+RESERVED: list[AnyOf] = [BOTH, held(CUP, 2), held(POT, 1)]
+WAKE = Wake(AT + RESERVATION_STAYS)
+GIVEN_BACK = [("free", CUP, 2), ("free", POT, 1)]
+RETURNED = [("return", CUP, 2), ("return", POT, 1)]
+LINES = [(CUP, 2), (POT, 1)]
+FAILED, CANCELLED, EXPIRED = ReleaseReason.CHECKOUT_FAILED, ReleaseReason.ORDER_CANCELLED, ReleaseReason.EXPIRED
 
 
 def after(*messages: AnyOf) -> Decision[Reservation]:
