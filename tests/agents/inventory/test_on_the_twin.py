@@ -60,7 +60,7 @@ stories = st.lists(events, min_size=10, max_size=60)
 
 def play(twin: Twin, story: Sequence[Event]) -> None:
     twin.advance(AT)
-    for event in (*(add(product, 4) for product in PRODUCTS), *story):
+    for event in (*(add(product, 4) for product in PRODUCTS), None, *story):
         match event:
             case None:
                 twin.run(until=twin.now)
@@ -164,7 +164,7 @@ def test_an_order_that_is_confirmed_after_its_time_gets_what_is_left(
 
 def test_a_stranger_may_leave_the_reservation_to_the_records_key() -> None:
     twin = Twin([inventory, stock])
-    twin.publish(add(CUP, 1))
+    play(twin, ())
     twin.publish(reserve((CUP, 1)).model_copy(update={"reservationId": None}), key=id_of(7))
-    twin.run(until=1)
+    twin.run(until=twin.now)
     assert {key: each.status for key, each in twin.states(inventory).items()} == {id_of(7): Status.RESERVED}
