@@ -159,6 +159,9 @@ class Wire:
     def size(self, output: Output) -> int:
         return len(output.value or b"") + len(output.key or b"") + sum(len(value or b"") for _, value in output.headers)
 
+    def partition_of(self, key: str) -> int:
+        return partition_of(key.encode(), self._partitions)
+
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> Output:
         self._counters.dead_letter(refusal.cause)
         raw = _raw(arrival, self._names)
