@@ -1,8 +1,8 @@
 """A reservation is split into one hold per product; it stands when all of them do, else what was held is freed.
 
 It never lets go of a hold that it doesn't know of: whatever becomes of it meanwhile, it first hears all products that
-it has asked. What it holds is freed after a quarter of an hour, or leaves the stock when the order is confirmed, not when
-its parcel is sent (docs/decisions/0008-stock.md).
+it has asked. What it holds is freed after a quarter of an hour, or leaves the stock when the order is confirmed and not
+when its parcel is sent (docs/decisions/0008-stock.md).
 """
 
 from collections import Counter
