@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from agents.inventory.service import inventory
+from agents.stock.service import stock
 from streams.hosting import Hosted
 from streams.service import Service
 
 #: Those with effects come with who performs them.
-SERVICES: tuple[Service[Any, Any] | Hosted, ...] = ()
+SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (inventory, stock)
