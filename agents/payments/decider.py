@@ -51,7 +51,11 @@ def decide(
 ) -> Decision[Payment]:
     match message:
         case AuthorizePayment():
-            return authorize(state, message, at)
+            if message.paymentId is None:
+                raise ValueError(
+                    "AuthorizePayment.paymentId must be set: the record's key says which payment it is about"
+                )
+            return authorize(state or Payment(message.paymentId), message, at)
         case CapturePayment():
             return capture(state or Payment(message.paymentId), message, at)
         case VoidPayment() | RefundPayment():
@@ -69,23 +73,19 @@ def decide(
             assert_never(message)
 
 
-def authorize(payment: Payment | None, command: AuthorizePayment, at: int) -> Decision[Payment]:
-    if command.paymentId is None:
-        raise ValueError("AuthorizePayment.paymentId must be set: the record's key says which payment it is about")
-    if payment is None:
-        payment = Payment(
-            command.paymentId,
-            Status.AUTHORIZING,
-            at,
-            customer_id=command.customerId or derived_id("guest", command.cartId),
-            amount=command.amount,
-            currency=command.currency,
-        )
-        return kept(
-            payment,
-            effects=(Authorize(payment.payment_id, payment.customer_id, payment.amount, payment.currency),),
-        )
+def authorize(payment: Payment, command: AuthorizePayment, at: int) -> Decision[Payment]:
     match payment.status:
+        case Status.UNKNOWN:
+            customer_id = command.customerId or derived_id("guest", command.cartId)
+            asked = Payment(
+                payment.payment_id,
+                Status.AUTHORIZING,
+                at,
+                customer_id=customer_id,
+                amount=command.amount,
+                currency=command.currency,
+            )
+            return kept(asked, effects=(Authorize(asked.payment_id, customer_id, asked.amount, asked.currency),))
         case Status.AUTHORIZED | Status.CAPTURING | Status.CAPTURED | Status.CAPTURE_FAILED:
             return kept(payment, answers.processed(payment))
         case Status.AUTHORIZING:
@@ -109,6 +109,10 @@ def capture(payment: Payment, command: CapturePayment, at: int) -> Decision[Paym
             return kept(payment, answers.captured(payment))
         case Status.CAPTURE_FAILED:
             return kept(payment, answers.capture_failed(payment, payment.failure, payment.since))
+        case Status.UNKNOWN if payment.stays_until is None:
+            # It stays for the sake of its answer: what is said next must not come under the same id.
+            asked = ended(payment, Status.UNKNOWN, at)
+            return kept(asked, answers.capture_failed(asked, PaymentFailureReason.PROCESSING_ERROR, at))
         case _:
             return kept(payment, answers.capture_failed(payment, PaymentFailureReason.PROCESSING_ERROR, at))
 
@@ -134,7 +138,7 @@ def undo(payment: Payment, reason: ReversalReason, at: int) -> Decision[Payment]
 
 def settle(payment: Payment, at: int) -> Decision[Payment]:
     """An order that is completed can't be cancelled any more, so its payment need not wait for that."""
-    if payment.status is not Status.CAPTURED:
+    if payment.status is not Status.CAPTURED or payment.stays_until is not None:
         return kept(payment)
     return kept(replace(payment, stays_until=at + SETTLED_STAYS))
 
@@ -195,5 +199,5 @@ def ended(payment: Payment, status: Status, at: int) -> Payment:
 
 
 def kept(payment: Payment, *sends: Message, effects: tuple[Effect, ...] = ()) -> Decision[Payment]:
-    unknown = payment.status is Status.UNKNOWN
-    return Decision(None if unknown else payment, sends, effects=effects, expires=payment.stays_until)
+    nothing = payment.status is Status.UNKNOWN and payment.stays_until is None
+    return Decision(None if nothing else payment, sends, effects=effects, expires=payment.stays_until)

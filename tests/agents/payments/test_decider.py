@@ -163,7 +163,7 @@ def test_a_capture_that_is_refused_says_why_and_the_money_is_still_held() -> Non
 @pytest.mark.parametrize(
     ("story", "asked"),
     [
-        ([], CAPTURE),
+        ([CAPTURE], CAPTURE),
         ([AUTHORIZE], CAPTURE),
         ([AUTHORIZE, DECLINED], CAPTURE),
         (HELD, taking(AMOUNT + 1)),
@@ -180,6 +180,16 @@ def test_what_is_not_held_can_not_be_taken(story: list[Any], asked: Message) -> 
     state, effects = payment.state, [*payment.effects]
     assert payment.hear(asked) == (capture_failed(UNTOLD, payment.at),)
     assert (payment.state, payment.effects) == (state, effects)
+
+
+def test_a_capture_of_a_payment_that_nobody_knows_is_answered_and_keeps_the_payment_possible() -> None:
+    payment = a_payment()
+    assert payment.hear(CAPTURE) == (capture_failed(UNTOLD, seconds(1)),)
+    assert payment.state is not None, "an answer of a key that is forgotten at once could come under its id again"
+    assert payment.expires == seconds(1) + TERMINAL_STAYS
+    payment.hear(AUTHORIZE)
+    assert payment.effects == [THE_AUTHORIZATION]
+    assert payment.expires is None
 
 
 def test_less_than_what_is_held_may_be_taken_and_that_much_goes_back() -> None:
