@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.orders.service import orders
@@ -101,7 +101,6 @@ def test_asking_twice_changes_nothing_that_asking_once_did_not(story: Sequence[M
     assert an_order().after(*story, asked, asked).state == once
 
 
-@settings(max_examples=40)
 @given(stories=st.lists(STORIES, min_size=4, max_size=8), seed=st.integers(0, 2**32), one_in=st.integers(15, 60))
 def test_whatever_becomes_of_the_workers_it_still_adds_up(
     stories: Sequence[Sequence[Message]], seed: int, one_in: int

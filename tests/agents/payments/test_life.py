@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.payments.gateway import (
@@ -184,7 +184,6 @@ def test_asking_twice_changes_nothing_that_asking_once_did_not(story: Sequence[A
     assert (twice.state, twice.effects) == (once.state, once.effects)
 
 
-@settings(max_examples=60)
 @given(
     stories=st.lists(STORIES, min_size=3, max_size=8),
     behaviour=BEHAVIOURS,
