@@ -28,9 +28,11 @@ class Log:
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 
+    def partition_of(self, key: str) -> int:
+        return partition_of(key.encode(), self.partitions)
+
     def append(self, topic: str, key: str, message: Message | Wake | Performed[Any]) -> None:
-        partition = partition_of(key.encode(), self.partitions)
-        self._records[topic, partition].append(Logged(key, self.now, message))
+        self._records[topic, self.partition_of(key)].append(Logged(key, self.now, message))
 
     def read(self, topic: str, partition: int) -> list[Logged]:
         """The live list: it grows as others append."""
