@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ops.commands import demo, schemas, settings, stack, state, topics, worker
+from ops.commands import demo, schemas, settings, simulate, stack, state, topics, worker
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ def orderflow(
 
 
 app.command()(demo.demo)
+app.command()(simulate.simulate)
 app.command()(worker.worker)
 app.command()(stack.up)
 app.command()(stack.down)

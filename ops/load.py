@@ -10,8 +10,9 @@ from enum import StrEnum
 from random import Random
 from typing import NamedTuple
 
+from ops.audit.shelves import STOCKTAKE
 from schemas.identity import checkout_id, derived_id
-from schemas.inventory import AddInventory
+from schemas.inventory import AddInventory, ReserveInventory, StockLine
 from schemas.message import Message, Meta
 from schemas.orders import CancellationReason, CancelOrder, Customer, PlacedItem, PlacedPayment, PlaceOrder
 from schemas.orders import ShippingAddress as Address
@@ -70,6 +71,8 @@ class Mix:
     again: float = 5
     #: Gets a parcel.
     delivered: float = 10
+    #: Meanwhile somebody else publishes what can't be right.
+    poison: float = 1
 
 
 class Sent(NamedTuple):
@@ -77,6 +80,8 @@ class Sent(NamedTuple):
 
     after: int
     message: Message
+    #: It will be refused: a dead letter.
+    poison: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,15 @@ class Load:
                 meta=self._meta("added", product),
             )
 
-    def products(self) -> Iterator[str]:
-        return map(self._product, range(PRODUCTS))
+    def stocktake(self) -> ReserveInventory:
+        """To be asked when all is quiet, so that the audit hears what can be had of each product."""
+        everything = (StockLine(productId=self._product(product), quantity=STOCKTAKE) for product in range(PRODUCTS))
+        return ReserveInventory(
+            reservationId=self._id("stocktake"),
+            cartId=self._id("stocktake"),
+            items=tuple(everything),
+            meta=self._meta("stocktake"),
+        )
 
     def shoppers(self) -> Iterator[Shopper]:
         return map(self.shopper, range(self.count))
@@ -148,9 +160,11 @@ class Load:
             shipment = self._id("shipment", number)
             delivered = ShipmentDelivered(shipmentId=shipment, orderId=checkout, meta=self._meta("delivered", number))
             sent.append(Sent(begins + random.randint(1_000, 10_000), delivered))
+        if self._happens(random, self.mix.poison):
+            sent.append(Sent(begins, self._can_not_be_right(number), poison=True))
         if self._happens(random, self.mix.duplicated):
             twice = random.choice(sent)
-            sent.append(Sent(twice.after + random.choice((0, random.randint(0, 2_000))), twice.message))
+            sent.append(twice._replace(after=twice.after + random.choice((0, random.randint(0, 2_000)))))
         return Shopper(number, kind, cart_id, checkout, tuple(sorted(sent, key=lambda each: each.after)))
 
     def _kind(self, random: Random) -> Kind:
@@ -255,6 +269,15 @@ class Load:
         reason = CancellationReason.CUSTOMER_REQUESTED
         cancel = CancelOrder(orderId=checkout, reason=reason, meta=self._meta("cancel", number))
         return Sent(begins + random.choice((0, random.randint(0, 1_000), random.randint(0, 20_000))), cancel)
+
+    def _can_not_be_right(self, number: int) -> AddInventory:
+        return AddInventory(
+            productId=self._id("no product", number),
+            quantity=0,
+            warehouseId=self._id("warehouse"),
+            timestamp=self.begins_at,
+            meta=self._meta("no product", number),
+        )
 
     def _lines(self, wanted: dict[int, int]) -> tuple[CartLine, ...]:
         return tuple(

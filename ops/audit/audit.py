@@ -1,7 +1,7 @@
 """Whether an order or a cent was lost: all that was ever said, against itself and against the gateway's ledger."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ops.audit import carts, checkouts, money, shelves
 from ops.audit.books import Books
@@ -31,22 +31,45 @@ def violations(
     ledger: Iterable[Movement],
     *,
     refused: Iterable[Message] = (),
+    poison: Iterable[Message] = (),
     settled: bool = True,
 ) -> list[Violation]:
     """Every rule that is broken, in time and memory of the number of messages.
 
-    `messages`: of all topics, in any order, repeats and all. `refused`: those that lie in the dead letters. `settled`:
-    nothing is under way any more; else only what must hold at any time is looked at.
+    `messages`: of all topics, in any order, repeats and all. `refused`: those that lie in the dead letters. `poison`:
+    those that should. `settled`: nothing is under way any more; else only what must hold at any time is looked at.
     """
     books = Books()
     for message in messages:
         books.hear(message)
-    for message in refused:
+    dead = {_id_of(message): message for message in refused}
+    for message in dead.values():
         books.refuse(message)
+    meant = {_id_of(message): message for message in poison}
     moved: dict[str, list[Movement]] = defaultdict(list)
     for movement in ledger:
         moved[movement.payment_id].append(movement)
-    return [*books.contradictions, *_of_checkouts(books, moved, settled=settled), *_of_the_rest(books, settled=settled)]
+    return [
+        *books.contradictions,
+        *_of_refusals(dead, meant, settled=settled),
+        *_of_checkouts(books, moved, settled=settled),
+        *_of_the_rest(books, settled=settled),
+    ]
+
+
+def _id_of(message: Message) -> str:
+    return message.meta.messageId if message.meta else message.model_dump_json()
+
+
+def _of_refusals(dead: Mapping[str, Message], meant: Mapping[str, Message], *, settled: bool) -> Iterator[Violation]:
+    for wanted, there, rule in (
+        (dead, meant, Rule.REFUSED_IS_POISON),
+        (meant if settled else {}, dead, Rule.POISON_IS_REFUSED),
+    ):
+        for message_id in wanted.keys() - there.keys():
+            message = wanted[message_id]
+            text = f"{type(message).__name__} {message_id}"
+            yield Violation(rule, message.record_key or message_id, text, (message,))
 
 
 def _of_checkouts(books: Books, moved: dict[str, list[Movement]], *, settled: bool) -> Iterator[Violation]:

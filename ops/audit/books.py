@@ -56,7 +56,6 @@ class Books:
         self.attempts: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.contradictions: list[Violation] = []
         self._products: dict[str, File] = defaultdict(File)
-        self._refused: dict[str, File] = defaultdict(File)
 
     def hear(self, message: Message) -> None:
         kind = type(message)
@@ -73,9 +72,7 @@ class Books:
 
     def refuse(self, message: Message) -> None:
         """One that lies in the dead letters."""
-        if isinstance(message, AddInventory | UpdateInventory) and self._keep(
-            self._refused, message.productId, message
-        ):
+        if isinstance(message, AddInventory | UpdateInventory):
             self.shelves[message.productId].refuse(message)
 
     def _keep(self, files: dict[str, File], key: str, message: Message) -> bool:

@@ -37,6 +37,8 @@ class Rule(StrEnum):
     NO_MONEY_STUCK = "no money is held for nobody"
     TOLD_IS_MOVED = "what is told of money is what moved"
     # Of any message.
+    REFUSED_IS_POISON = "nothing is refused but what can't be right"
+    POISON_IS_REFUSED = "what can't be right is refused"
     REPEAT_IS_SAME = "a repeat says the same"
 
 

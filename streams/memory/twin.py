@@ -9,7 +9,7 @@ from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import PARTITIONS, Topic
 from streams.effects import Perform, Policy
-from streams.memory.log import Log
+from streams.memory.log import Log, Logged
 from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
 from streams.service import Service, ServiceError
 
@@ -98,9 +98,11 @@ class Twin:
 
     def messages(self, topic: Topic) -> list[Message]:
         """All that was ever published on a topic, partition by partition, repeats and all."""
-        return [
-            record.message for record in self._log.all(topic.name(ENVIRONMENT)) if isinstance(record.message, Message)
-        ]
+        return [record.message for record in self.records(topic) if isinstance(record.message, Message)]
+
+    def records(self, topic: Topic) -> list[Logged]:
+        """The same, with the time of each."""
+        return self._log.all(topic.name(ENVIRONMENT))
 
     def states(self, service: Service[Any, Any]) -> dict[str, Any]:
         return {key: state for task in self._tasks if task.service is service for key, state in task.states.items()}

@@ -35,9 +35,12 @@ _HOUR = 3_600_000
 class Story:
     messages: tuple[Message, ...]
     ledger: tuple[Movement, ...]
+    refused: tuple[Message, ...] = ()
+    poison: tuple[Message, ...] = ()
 
     def broken(self) -> set[Rule]:
-        return {violation.rule for violation in violations(self.messages, self.ledger)}
+        found = violations(self.messages, self.ledger, refused=self.refused, poison=self.poison)
+        return {violation.rule for violation in found}
 
     def first(self, kind: type[M]) -> M:
         return next(message for message in self.messages if isinstance(message, kind))

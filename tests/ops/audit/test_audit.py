@@ -109,6 +109,8 @@ SPOILT: dict[Rule, Callable[[], Story]] = {
     Rule.PAID_IS_BOUGHT: lambda: cancelled().without(RefundProcessed).unmoved(Refunded),
     Rule.NO_MONEY_STUCK: lambda: failed().unmoved(Voided),
     Rule.TOLD_IS_MOVED: lambda: cancelled().without(RefundProcessed),
+    Rule.REFUSED_IS_POISON: lambda: replace(completed(), refused=(CART,)),
+    Rule.POISON_IS_REFUSED: lambda: replace(completed(), poison=(add(CUP, 0),)),
     Rule.REPEAT_IS_SAME: said_otherwise,
 }
 
@@ -167,4 +169,4 @@ def test_what_was_refused_counts_for_nothing() -> None:
     wrong = NOTHING.and_also(add(CUP, 0), correction).messages
     story = completed()
     assert {each.rule for each in violations((*story.messages, *wrong), story.ledger)} == {Rule.STOCK_ADDS_UP}
-    assert violations((*story.messages, *wrong), story.ledger, refused=[*wrong, *wrong]) == []
+    assert violations((*story.messages, *wrong), story.ledger, refused=[*wrong, *wrong], poison=wrong) == []
