@@ -23,6 +23,8 @@ class Log:
 
     partitions: int
     now: int = 0
+    #: Where something was appended, since whoever wants to know has emptied it last.
+    grown: set[tuple[str, int]] = field(default_factory=set)
     _records: dict[tuple[str, int], list[Logged]] = field(default_factory=lambda: defaultdict(list))
 
     def __len__(self) -> int:
@@ -32,7 +34,9 @@ class Log:
         return partition_of(key.encode(), self.partitions)
 
     def append(self, topic: str, key: str, message: Message | Wake | Performed[Any]) -> None:
-        self._records[topic, self.partition_of(key)].append(Logged(key, self.now, message))
+        place = topic, self.partition_of(key)
+        self._records[place].append(Logged(key, self.now, message))
+        self.grown.add(place)
 
     def read(self, topic: str, partition: int) -> list[Logged]:
         """The live list: it grows as others append."""

@@ -230,6 +230,11 @@ class Task:
             self._ghosts.remove(ghost)
 
     @property
+    def places(self) -> Iterator[tuple[str, int]]:
+        """What it reads: topics and their partition."""
+        return ((topic, self.number) for topic in self._inputs)
+
+    @property
     def idle(self) -> bool:
         """Nothing half done, nothing to read, no deadline passed."""
         life = self._life

@@ -1,5 +1,6 @@
 """Whole services on the in-memory log: who runs next, who crashes and what time it is, all from one seed."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from types import MappingProxyType
@@ -72,6 +73,10 @@ class Twin:
             for service in services
             for partition in range(partitions)
         ]
+        self._readers: dict[tuple[str, int], list[Task]] = defaultdict(list)
+        for task in self._tasks:
+            for place in task.places:
+                self._readers[place].append(task)
 
     @property
     def now(self) -> int:
@@ -135,12 +140,16 @@ class Twin:
             self._log.now = max(self._log.now, upcoming)
 
     def _settle(self, steps: int) -> int:
-        while busy := [task for task in self._tasks if not task.idle]:
+        # Who rests does so until time passes, or something comes that it reads: most need not be asked.
+        awake = set(self._tasks)
+        while busy := [task for task in self._tasks if task in awake and not task.idle]:
+            self._log.grown.clear()
             for task in self._random.choices(busy, k=len(busy)):
                 boundary = task.step()
                 for happens, befall in self._faults:
                     if happens(task, boundary):
                         befall(task)
+            awake = {*busy, *(reader for place in self._log.grown for reader in self._readers.get(place, ()))}
             steps -= len(busy)
             if steps < 0:
                 raise RestlessError("still busy after the steps allowed; raise `steps` if that is expected")
