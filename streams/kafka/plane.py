@@ -35,6 +35,7 @@ from streams.kafka.group import Assignment, Group, Position
 from streams.kafka.lease import Lease
 from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
+from streams.kafka.references import References
 from streams.kafka.replica import Replica
 from streams.kafka.status import PartitionStatus, Role
 from streams.kafka.topics import LARGEST_INTERNAL, own_topic_of
@@ -134,9 +135,10 @@ class Plane:
         policies: Mapping[type, Policy],
     ) -> None:
         self._codecs = codecs
-        self._service = codecs.service
         self._group = group
         self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
+        self.references = References(codecs, self._client, counters)
+        self._service = codecs.service.reading(self.references)
         self._stores = stores
         self._lease = lease
         self._counters = counters
@@ -236,6 +238,7 @@ class Plane:
         for consumer in (getattr(self, "_inputs", None), self._restorer):
             if consumer is not None:
                 consumer.close()
+        self.references.close()
 
     def _obey(self) -> None:
         resting = not self._owners and self._restorer is None
@@ -251,6 +254,7 @@ class Plane:
         now = time.monotonic()
         if self._unbegun and now >= self._retry_at:
             self._begin()
+        self.references.follow()
         restored = self._restore()
         read = self._read(restored)
         busy = any(not owner.idle for owner in self._owners.values())
@@ -377,6 +381,8 @@ class Plane:
     def _claim_what_is_read(self) -> None:
         if not self._lease.holds():
             # Others may own them by now, and our claim would void what they write.
+            return
+        if not self.references.loaded:  # nothing may be decided yet
             return
         for number, recovery in list(self._recoveries.items()):
             claimed_at = recovery.claimed_at
