@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from agents.cart.service import cart
 from streams.hosting import Hosted
 from streams.service import Service
 
 #: Those with effects come with who performs them.
-SERVICES: tuple[Service[Any, Any] | Hosted, ...] = ()
+SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (cart,)
