@@ -114,10 +114,15 @@ def test_nothing_is_decided_while_the_reference_topic_is_missing(
     ground = Ground(stack.kafka, unique)
     ground.make_topics(pricing, references=False)
     ground.publish(confirm(ORDER, CUP))
+    complaint = f"what there is of {PRODUCTS_STATE.name(unique)}"
     engine = ground.engine(pricing)
     with running(engine):
-        until(lambda: caplog.text.count(f"what there is of {PRODUCTS_STATE.name(unique)}") > 1, engine)
+        until(lambda: engine.status().assigned, engine)
+        complaints = caplog.text.count(complaint)
+        # One a second, and an engine with nothing to restore needs no five of them to decide.
+        until(lambda: caplog.text.count(complaint) >= complaints + 5, engine)
         assert active(engine) == set()
+        assert prices(ground) == []
         assert not engine.status().recovered
         ground.make_topics(pricing)
         until(lambda: len(active(engine)) == PARTITIONS, engine)
