@@ -136,6 +136,7 @@ class CartCommandRejected(
     command: Annotated[CartCommand, Field(description="What it was asked to do.")]
     reason: Annotated[CartRejectionReason, Field(description="What stood against it, for programs.")]
     detail: Annotated[str, Field(description="What stood against it, for people: which product, which figures.")]
+    customerId: Annotated[Uuid | None, Field(description="Who was to buy; only where it was to be checked out.")] = None
     productId: Annotated[Uuid | None, Field(description="The product that it is about, if about one.")] = None
     rejectedAt: Annotated[Timestamp, Field(description="When it was turned down.")]
 

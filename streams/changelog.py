@@ -53,6 +53,8 @@ class Owed(NamedTuple):
 
     round: int
     output: Output
+    #: Among all outputs of the round, which are of many keys.
+    place: int = 0
 
 
 class Record(msgspec.Struct, tag=1, array_like=True, frozen=True, gc=False):

@@ -9,17 +9,19 @@ order, several at a time. A crash loses this object and nothing else.
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from streams.changelog import Owed
 from streams.service import Service
-from streams.step import Arrival, Entry, Refusal, Wire, absorb
+from streams.step import Arrival, Entry, Wire, absorb
 
 S = TypeVar("S")
 
 #: Bytes of outputs that a key may owe when more is decided for it: all that it owes stands in each of its records.
 MOST_OWED = 2**20
+#: A decision's turn is its round and its place therein, for which there are so many bits: more than a round reads.
+_PLACE_BITS = 20
 
 
 class Commit(NamedTuple):
@@ -42,7 +44,6 @@ class Round:
     graves: list[str] = field(default_factory=list)
     #: To be published once the round is durable, in this order.
     outputs: list[Any] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
     #: Keys whose outputs were left by an earlier life.
     left: tuple[str, ...] = ()
     repeats: int = 0
@@ -122,15 +123,21 @@ class Partition(Generic[S]):
     def last_round(self) -> int:
         return self._last_round
 
-    def resume(self, owed: Mapping[str, tuple[Owed, ...]], foreign: Iterable[str]) -> Round:
-        """The first round of a life: pay what the last one left, and write again whatever a stranger wrote over."""
-        self._last_round += 1
+    def resume(self, owed: Mapping[str, tuple[Owed, ...]], foreign: Iterable[str], now: int) -> Round:
+        """The first round of a life: pay what the last one left, and write again whatever a stranger wrote over.
+
+        Rounds are not counted from 1 but from the present time: their neighbours remember the turns that they have
+        heard, even where the changelog was lost that did.
+        """
+        self._last_round = max(self._last_round + 1, now)
         round_ = Round(self._last_round, {}, left=tuple(owed))
         self._unpaid |= owed
         self._owed_bytes = {key: self._weight(each) for key, each in owed.items()}
         for key in sorted(foreign):
             self._commit(round_, key, self._settled(key), ())
-        round_.outputs = [each.output for each in sorted(chain.from_iterable(owed.values()), key=lambda it: it.round)]
+        # In the order in which they were decided, or their receivers would take the later for all that there is.
+        left = sorted(chain.from_iterable(owed.values()), key=lambda each: (each.round, each.place))
+        round_.outputs = [each.output for each in left]
         return round_
 
     def decide(self, arrivals: Iterable[Arrival], positions: Mapping[str, int], now: int) -> Round:
@@ -140,8 +147,9 @@ class Partition(Generic[S]):
         """
         self._last_round += 1
         round_ = Round(self._last_round, positions)
+        turns = count(self._last_round << _PLACE_BITS)
         for arrival in arrivals:
-            self._absorb(round_, arrival, now)
+            self._absorb(round_, arrival, now, turns)
             if self.laden:
                 round_.positions = {}
                 break
@@ -181,17 +189,16 @@ class Partition(Generic[S]):
         """Whether an empty round would have something to write."""
         return bool(self._graves)
 
-    def _absorb(self, round_: Round, arrival: Arrival, now: int) -> None:
+    def _absorb(self, round_: Round, arrival: Arrival, now: int, turns: Iterator[int]) -> None:
         key = arrival.key
         before = self.entry(key)
         start: Entry[S] = before or Entry()
-        step = absorb(self._service, self._wire, start, arrival, now)
+        step = absorb(self._service, self._wire, start, arrival, now, turns)
         if step is None:
             round_.repeats += 1
             return
         round_.decided += 1
         round_.outputs += step.outputs
-        round_.refusals += step.refusals
         after = step.entry
         if after is start:  # nothing is noted of it, so the same record is refused again
             return
@@ -228,7 +235,10 @@ class Partition(Generic[S]):
 
     def _commit(self, round_: Round, key: str, entry: Entry[S] | None, outputs: tuple[Any, ...]) -> None:
         # The new record replaces those before it, so what they owe and is not paid yet goes along.
-        owed = self._unpaid.get(key, ()) + tuple(Owed(round_.number, output) for output in outputs)
+        place = len(round_.outputs) - len(outputs)
+        owed = self._unpaid.get(key, ()) + tuple(
+            Owed(round_.number, output, number) for number, output in enumerate(outputs, place)
+        )
         if owed:
             self._unpaid[key] = owed
             self._owed_bytes[key] = self._owed_bytes.get(key, 0) + sum(map(self._wire.size, outputs))

@@ -1,12 +1,14 @@
 """One record meets one key: the pure heart of the engine, the same on Kafka and in the twin.
 
-A record is absorbed at most once per key: by its offset, and, where sender and receiver share the key, by the sender's
-own decision number, which stays the same when a sender publishes again after a crash. That number is compared per
-topic: two topics are read in any order, so a later decision heard on one says nothing about an earlier one on another.
+A record is absorbed at most once per key: by its offset, and by its sender's own count, which stays the same when the
+sender publishes again after a crash. Between records of one key that is the number of the key's decision; from another
+key it is the turn of the decision among all of the sender's partition, since those reach a topic in the order in which
+they were decided. Both are compared per topic: two topics are read in any order, so what is heard on one says nothing
+of an earlier one on another.
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -67,7 +69,7 @@ class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
     timer: int | None = None
     #: Input topic -> the last offset absorbed.
     absorbed: Mapping[str, int] = msgspec.field(default_factory=dict)
-    #: Input topic -> sender -> the last (decision, ordinal) of that sender for this very key.
+    #: Input topic -> sender -> its last (decision, ordinal) for this very key, or (turn, ordinal) of its partition.
     heard: _Heard = msgspec.field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
     pending: Mapping[str, Any] = msgspec.field(default_factory=dict)
@@ -131,6 +133,9 @@ class Wire(Protocol):
     def size(self, output: Any) -> int:
         """How much of such a record it takes while it is owed."""
 
+    def partition_of(self, key: str) -> int:
+        """Where its sender decides about another key."""
+
 
 class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """A decision with all that makes it safe to repeat; one changelog record commits it."""
@@ -142,32 +147,41 @@ class Step(msgspec.Struct, Generic[S], frozen=True, gc=False):
     refusals: tuple[Refusal, ...] = ()
 
 
-def absorb(service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int) -> Step[S] | None:
-    """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises."""
+def absorb(
+    service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, now: int, turns: Iterator[int]
+) -> Step[S] | None:
+    """Decide, or None where the record was absorbed before or answers nothing that is open. Never raises.
+
+    `turns`: numbers for the decisions of this partition, each above all that it ever gave.
+    """
     message = arrival.message
     if isinstance(message, Undecodable):
         # Nothing is noted of it: a repeat is one more dead letter, under the same name. So it is refused again even
         # where a later record of its topic was absorbed, since nobody owes the first dead letter after a crash.
-        return _decide(service, wire, entry, arrival)
+        return _decide(service, wire, entry, arrival, turns)
     if arrival.offset <= entry.absorbed.get(arrival.topic, -1):
         return None
-    heard = _hear(entry.heard, arrival.topic, arrival.key, message)
+    heard = _hear(wire, entry.heard, arrival.topic, arrival.key, message)
     if heard is None:
         return None
     if isinstance(message, _OWN) and not _open(entry, message):
         return None
     noted = replace(entry, absorbed={**entry.absorbed, arrival.topic: arrival.offset}, heard=heard)
     if entry.parked:
-        return _retry(service, wire, noted, arrival, now) if isinstance(message, Wake) else _park(wire, noted, arrival)
+        if isinstance(message, Wake):
+            return _retry(service, wire, noted, arrival, now, turns)
+        return _park(wire, noted, arrival)
     if isinstance(message, Wake) and message.deadline == entry.expires != entry.timer:
         return Step(None)
-    step = _decide(service, wire, noted, arrival)
+    step = _decide(service, wire, noted, arrival, turns)
     if step is None:
         return Step(replace(noted, parked=(wire.parked(arrival),), retry_at=now + _pause(1), attempts=1))
     return step
 
 
-def _retry(service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival, now: int) -> Step[S]:
+def _retry(
+    service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival, now: int, turns: Iterator[int]
+) -> Step[S]:
     """Try those that wait, in order, until one has to wait on."""
     step: Step[S] = Step(replace(entry, parked=(), retry_at=None, attempts=0))
     for number, parked in enumerate(entry.parked):
@@ -175,11 +189,11 @@ def _retry(service: Service[S, Any], wire: Wire, entry: Entry[S], wake: Arrival,
         attempts = entry.attempts + 1 if number == 0 else 1
         arrival = wire.revived(wake.key, parked)._replace(at=max(parked.at, wake.at))
         if not parked.read:
-            heard = _hear(before.heard, parked.topic, wake.key, arrival.message)
+            heard = _hear(wire, before.heard, parked.topic, wake.key, arrival.message)
             if heard is None:
                 continue
             before = replace(before, heard=heard)
-        decided = _decide(service, wire, before, arrival, attempts)
+        decided = _decide(service, wire, before, arrival, turns, attempts)
         if decided is None:
             waiting = replace(before, parked=entry.parked[number:], retry_at=now + _pause(attempts), attempts=attempts)
             return replace(step, entry=waiting)
@@ -206,7 +220,12 @@ def _pause(attempts: int) -> int:
 
 
 def _decide(
-    service: Service[S, Any], wire: Wire, entry: Entry[S], arrival: Arrival, attempts: int = 1
+    service: Service[S, Any],
+    wire: Wire,
+    entry: Entry[S],
+    arrival: Arrival,
+    turns: Iterator[int],
+    attempts: int = 1,
 ) -> Step[S] | None:
     """None: not yet."""
     message = arrival.message
@@ -228,8 +247,16 @@ def _decide(
         trace = origin.traceparent if origin else None
         if (follow := wire.follow) is not None:
             trace = follow(arrival, version, trace, decision.sends)
+        turn = next(turns)
         outputs = tuple(
-            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin, trace))
+            wire.output(
+                sent,
+                _envelope(
+                    f"{decision_id}/{ordinal}" if sent.record_key == arrival.key else f"{decision_id}/{ordinal}/{turn}",
+                    origin,
+                    trace,
+                ),
+            )
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
         after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
@@ -263,14 +290,15 @@ def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
 
 
 class _Sender(NamedTuple):
+    #: With its partition, where it speaks of another key.
     name: str
-    #: The sender's decision about this key, and which of its outputs.
+    #: The sender's decision about this key, or its turn, and which of its outputs.
     place: tuple[int, int]
 
 
-def _hear(heard: _Heard, topic: str, key: str, message: object) -> _Heard | None:
+def _hear(wire: Wire, heard: _Heard, topic: str, key: str, message: object) -> _Heard | None:
     """What is known of its sender from now on; None if the sender has said this before."""
-    sender = _sender(message.meta, key) if isinstance(message, Message) else None
+    sender = _sender(wire, message.meta, key) if isinstance(message, Message) else None
     if sender is None:
         return heard
     known = heard.get(topic, _NOTHING)
@@ -279,13 +307,15 @@ def _hear(heard: _Heard, topic: str, key: str, message: object) -> _Heard | None
     return {**heard, topic: {**known, sender.name: sender.place}}
 
 
-def _sender(meta: Meta | None, key: str) -> _Sender | None:
-    """Who decided to send this, if it was one of us about this very key: then its number tells a repeat."""
+def _sender(wire: Wire, meta: Meta | None, key: str) -> _Sender | None:
+    """Who decided to send this, if it was one of us: then its number tells a repeat."""
     if meta is None:
         return None
     match meta.messageId.split("/"):
         case [name, about, version, ordinal] if about == key and version.isdecimal() and ordinal.isdecimal():
             return _Sender(name, (int(version), int(ordinal)))
+        case [name, about, _, ordinal, turn] if ordinal.isdecimal() and turn.isdecimal():
+            return _Sender(f"{name}/{wire.partition_of(about)}", (int(turn), int(ordinal)))
     return None
 
 

@@ -1,9 +1,13 @@
 """A cart does as it is told while it is open. What becomes of its checkout opens it again, or closes it for good.
 
-Its checkouts and the attempts of checkout-api are counted apart: others may publish CartCheckedOut, too, and what is
-turned away may be no attempt. So an end is not matched with a checkout by number; each end counts once, whichever
-it is. That is enough, for checkout-api has one checkout of a cart under way at a time: a cart that was opened too early
-can start no second one, and a checkout that goes well closes it all the same.
+What ends is not matched with what was begun by number: this counts checkouts, checkout-api counts attempts, and others
+may publish CartCheckedOut, too. Instead
+
+- a **failure** opens it unless that very checkout is known to have failed, for checkout-api has one checkout of a cart
+  under way at a time. A cart that is opened too early, by the failure of somebody else's, can start no second one;
+- a **rejection** opens it if it answers the command that checked it out. Others answer commands that the cart refused;
+- one that calls it a **duplicate** of a checkout leaves the opening to that one's end, unless that was heard before:
+  checkout-api reads several topics, and may hear of a failure after the cart and the next command have.
 """
 
 from dataclasses import replace
@@ -26,8 +30,8 @@ from schemas.shopping import (
 from streams.decision import Decision
 from streams.tables import Tables
 
-#: So many ends of checkouts are remembered; of those before, no repeat comes any more.
-MOST_HEARD = 16
+#: So many failures are remembered; of those before, no repeat comes any more.
+MOST_FAILED = 16
 
 _Told = AddItemToCart | RemoveItemFromCart | CheckoutCart
 _COMMANDS = {
@@ -59,7 +63,9 @@ def _do(state: Cart | None, message: _Told, at: int, tables: Tables) -> Decision
         case Refusal() as refusal:
             return _refused(state, message, refusal, at)
         case Priced() as bill:
-            after = replace(cart, status=Status.CHECKED_OUT, checkouts=cart.checkouts + 1)
+            after = replace(
+                cart, status=Status.CHECKED_OUT, checkouts=cart.checkouts + 1, conversation=bill.conversation
+            )
             return _kept(after, at, _checked_out(after, bill, at))
         case Cart() as after:
             return _kept(after, at)
@@ -84,28 +90,26 @@ def _ended(cart: Cart, message: CheckoutRejected | CheckoutFailed | CheckoutComp
     match message:
         case CheckoutCompleted():
             return cart if cart.status is Status.BOUGHT else replace(cart, status=Status.BOUGHT, bought_at=at)
-        case CheckoutFailed():
-            return _opened(cart, message.checkoutId)
-        case CheckoutRejected():
-            name = message.meta.messageId if message.meta else None
-            if message.reason is CheckoutRejectionReason.DUPLICATE and message.checkoutId not in cart.heard:
-                return _noted(cart, name)  # the end of the checkout that it duplicates is still to come
-            return _opened(cart, name)
+        case CheckoutFailed() if message.checkoutId not in cart.failed:
+            return replace(_opened(cart), failed=(*cart.failed, message.checkoutId)[-MOST_FAILED:])
+        case CheckoutRejected() if _is_turned_away(cart, message):
+            return _opened(cart)
         case _:
-            assert_never(message)
+            return cart
 
 
-def _opened(cart: Cart, end: str | None) -> Cart:
-    """Unless this end was heard before, and was that of an earlier checkout."""
-    if end in cart.heard:
-        return cart
-    return _noted(replace(cart, status=Status.OPEN) if cart.status is Status.CHECKED_OUT else cart, end)
+def _is_turned_away(cart: Cart, message: CheckoutRejected) -> bool:
+    """Whether nothing comes of its checkout any more."""
+    about = message.meta.correlationId if message.meta else None
+    if cart.conversation is not None and about != cart.conversation:
+        return False
+    if message.reason is CheckoutRejectionReason.NOT_PRICED:
+        return False  # by now it is, and that has an answer of its own
+    return message.reason is not CheckoutRejectionReason.DUPLICATE or message.checkoutId in cart.failed
 
 
-def _noted(cart: Cart, end: str | None) -> Cart:
-    if end is None or end in cart.heard:
-        return cart
-    return replace(cart, heard=(*cart.heard, end)[-MOST_HEARD:])
+def _opened(cart: Cart) -> Cart:
+    return replace(cart, status=Status.OPEN) if cart.status is Status.CHECKED_OUT else cart
 
 
 def _checked_out(cart: Cart, bill: Priced, at: int) -> CartCheckedOut:
@@ -128,6 +132,7 @@ def _refused(state: Cart | None, message: _Told, refusal: Refusal, at: int) -> D
         command=_COMMANDS[type(message)],
         reason=refusal.reason,
         detail=refusal.detail,
+        customerId=message.customerId if isinstance(message, CheckoutCart) else None,
         productId=refusal.product_id,
         rejectedAt=at,
     )

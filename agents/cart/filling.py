@@ -34,6 +34,8 @@ class Priced(NamedTuple):
     """A cart at the prices of one moment, and who is to pay them."""
 
     customer_id: str
+    #: Of the command.
+    conversation: str | None
     items: tuple[CartLine, ...]
     subtotal: int
     discount: int
@@ -98,7 +100,9 @@ def priced(cart: Cart, message: CheckoutCart, at: int, tables: Tables) -> Priced
     off = discount(None if code is None else tables.get(PromotionOffered, code), query, at)
     if isinstance(off, Inapplicable):
         return Refusal(CartRejectionReason.PROMOTION_NOT_APPLICABLE, off.reason)
-    return Priced(message.customerId, tuple(items), subtotal, off.discount, cart.currency)
+    meta = message.meta
+    conversation = None if meta is None else meta.correlationId or meta.messageId
+    return Priced(message.customerId, conversation, tuple(items), subtotal, off.discount, cart.currency)
 
 
 def _listed(cart: Cart, product: str, tables: Tables) -> ProductListed | Refusal:

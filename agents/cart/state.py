@@ -40,9 +40,10 @@ class Cart:
     currency: str = ""
     #: How often it was checked out.
     checkouts: int = 0
-    #: Which ends of checkouts were heard, the latest last: those that failed by their ids, those that were turned away
-    #: by their messages' ids.
-    heard: tuple[str, ...] = ()
+    #: That of the command by which it was checked out last, where it said: every answer to that carries it on.
+    conversation: str | None = None
+    #: Checkouts of it that are known to have failed, the latest last.
+    failed: tuple[str, ...] = ()
     bought_at: int = 0
 
     def line(self, product_id: str) -> Line | None:

@@ -118,7 +118,7 @@ class Owner(Generic[S]):
             if entry is not None:
                 self.asked |= {effect_id: (key, effect) for effect_id, effect in entry.pending.items()}
         fold = replica.fold
-        self._begin(self.partition.resume(fold.owed, fold.foreign))
+        self._begin(self.partition.resume(fold.owed, fold.foreign, int(time.time() * 1000)))
         counters.fences += len(fold.foreign)
         fold.foreign.clear()
 

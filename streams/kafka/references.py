@@ -5,10 +5,9 @@ each turn, and owns nothing before everything that was there has been read.
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -16,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.message import Message
 from streams.codec import Reason, Undecodable
 from streams.errors import RegistryError
+from streams.kafka.clients import ANSWER_SECONDS, CONSUMER, complain, fetched
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.kafka.topics import group_of
@@ -28,21 +28,11 @@ M = TypeVar("M", bound=Message)
 
 #: Of one turn: the inputs wait meanwhile.
 MOST_RECORDS = 1_000
-#: Of a broker, to one question: the data thread waits for it.
-ANSWER_SECONDS = 3.0
 RETRY_SECONDS = 1.0
 #: Between two words about a reading that takes long.
 PROGRESS_SECONDS = 5.0
 #: Between two looks at whether the topics are still those that were read.
 TOPICS_SECONDS = 30.0
-
-_CONSUMER: dict[str, Any] = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    # Where a position points to nothing any more, all is read anew.
-    "auto.offset.reset": "error",
-    "enable.partition.eof": True,
-}
 
 
 class _Shape(NamedTuple):
@@ -83,11 +73,10 @@ class References:
         sizes = self._latest.sizes
         return {name: sizes[topic] for name, topic in self._topics.items()}
 
-    def follow(self) -> None:
+    def follow(self, now: float) -> None:
         """Take in what is there by now."""
         if not self._topics:
             return
-        now = time.monotonic()
         if now >= self._look_at:
             self._look(now)
         if self._consumer is not None and now >= self._read_at:
@@ -125,7 +114,9 @@ class References:
 
     def _begin(self, shapes: Mapping[str, _Shape]) -> None:
         if self._consumer is None:
-            self._consumer = Consumer({**self._client, **_CONSUMER, "group.id": self._name})
+            self._consumer = Consumer(
+                {**self._client, **CONSUMER, "group.id": self._name, "enable.partition.eof": True}
+            )
         self._shapes = shapes
         self._unfinished = Latest(self._reads)
         self._open_ends = {(name, number) for name, shape in shapes.items() for number in range(shape.partitions)}
@@ -135,7 +126,7 @@ class References:
 
     def _take_in(self, consumer: Consumer, now: float) -> None:
         if not self._pending:
-            self._pending.extend(cast("list[Fetched]", consumer.consume(MOST_RECORDS, 0)))
+            self._pending.extend(fetched(consumer, MOST_RECORDS, 0))
         try:
             while self._pending:
                 self._meet(self._pending[0])
@@ -152,10 +143,10 @@ class References:
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
             self._ended(record.topic(), record.partition())
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
-            # What lay between is not known: looked at, and read anew.
+            # Our position is not on the topic any more: it is read anew.
             self._shapes, self._look_at = {}, 0.0
         else:
-            log.warning("%s: %s[%s]: %s", self._name, record.topic(), record.partition(), error.str())
+            complain(record, error)
 
     def _learn(self, record: Fetched) -> None:
         raw_key, value = record.key() or b"", record.value()

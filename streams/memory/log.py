@@ -33,9 +33,11 @@ class Log:
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
 
+    def partition_of(self, key: str) -> int:
+        return partition_of(key.encode(), self.partitions)
+
     def append(self, topic: str, key: str, message: Said) -> None:
-        partition = partition_of(key.encode(), self.partitions)
-        self._records[topic, partition].append(Logged(key, self.now, message))
+        self._records[topic, self.partition_of(key)].append(Logged(key, self.now, message))
         for follower in self._followers.get(topic, ()):
             follower(key, message)
 

@@ -284,7 +284,7 @@ class Task:
             life.partition.wakes.set(key, entry.due)
             for effect_id, effect in entry.pending.items():
                 life.outside.ask(key, effect_id, effect, self._log.now)
-        self._begin(life.partition.resume(fold.owed, fold.foreign))
+        self._begin(life.partition.resume(fold.owed, fold.foreign, self._log.now))
         life.recovered = True
 
     def _fold(self, fold: Fold, start: int) -> int:
@@ -452,6 +452,9 @@ class Task:
 
     def size(self, output: Any) -> int:  # noqa: ARG002 - the same
         return 0
+
+    def partition_of(self, key: str) -> int:
+        return self._log.partition_of(key)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> DeadLetter:
         return DeadLetter(self.service.name, arrival.topic, self.number, arrival.offset, arrival.raw, refusal)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from schemas.inventory import HoldStock, ReserveInventory
 from schemas.orders import (
     CancellationReason,
     CancelOrder,
@@ -100,5 +101,34 @@ def decide_clerk(state: Seen | None, message: OrderCreated | OrderConfirmed, at:
             assert_never(message)
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    reservation_id: str
+    asked: int
+
+
+def decide_reservation(state: Reservation | None, message: ReserveInventory, at: int) -> Decision[Reservation]:
+    """Ask for each product under the product's own key, as often as somebody wants it."""
+    reservation_id = message.reservationId or ""
+    asked = (state.asked if state else 0) + 1
+    sends = tuple(
+        HoldStock(productId=item.productId, reservationId=reservation_id, quantity=item.quantity)
+        for item in message.items
+    )
+    return Decision(Reservation(reservation_id, asked), sends=sends)
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    held: int
+
+
+def decide_shelf(state: Pieces | None, message: HoldStock, at: int) -> Decision[Pieces]:
+    """Only a sum, so that a repeat would show, and so would a loss."""
+    return Decision(Pieces((state.held if state else 0) + message.quantity))
+
+
+reservations = Service(name="reservations", state=Reservation, decide=decide_reservation, sends=(HoldStock,))
+shelves = Service(name="shelves", state=Pieces, decide=decide_shelf)
 orders = Service(name="orders", state=Order, decide=decide_order, sends=(OrderCreated, OrderConfirmed, OrderCancelled))
 clerk = Service(name="clerk", state=Seen, decide=decide_clerk, sends=(ConfirmOrder,))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import topics
+from schemas.inventory import ReserveInventory, StockLine
 from schemas.message import Message, Meta
 from schemas.orders import (
     CancellationReason,
@@ -19,7 +20,7 @@ from streams.decision import Decision
 from streams.memory.task import Boundary, Grave, Task
 from streams.memory.twin import Crash, RestlessError, Twin, by_chance, never
 from streams.service import Service
-from tests.contract.services import PATIENCE, Order, Seen, clerk, orders
+from tests.contract.services import PATIENCE, Order, Pieces, Seen, clerk, orders, reservations, shelves
 
 START = 1_700_000_000_000
 
@@ -116,6 +117,25 @@ def test_many_crashes_in_any_order_change_nothing(seed: int, one_in: int) -> Non
     assert (statuses(twin), twin.states(clerk)) == (statuses(calm), calm.states(clerk))
     assert {len(contents) for contents in outputs(twin).values()} == {1}
     assert outputs(twin) == outputs(calm)
+
+
+@given(seed=st.integers(0, 2**32), one_in=st.integers(20, 100))
+def test_what_keys_tell_other_keys_counts_once_whoever_dies_or_writes_late(seed: int, one_in: int) -> None:
+    twin = Twin(
+        [reservations, shelves],
+        seed=seed,
+        partitions=2,
+        crash=by_chance(seed, 4 * one_in),
+        upheaval=by_chance(seed + 1, one_in),
+        compaction=by_chance(seed + 2, 20),
+    )
+    twin.advance(START)
+    products = [id_of(number) for number in range(5)]
+    for number in range(30):
+        items = tuple(StockLine(productId=products[(number + each) % 5], quantity=1) for each in range(3))
+        twin.publish(ReserveInventory(reservationId=id_of(100 + number % 20), cartId=id_of(1), items=items))
+    twin.run()
+    assert twin.states(shelves) == dict.fromkeys(products, Pieces(18))
 
 
 @given(seed=st.integers(0, 2**32), one_in=st.integers(8, 60))

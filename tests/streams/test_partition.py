@@ -184,17 +184,29 @@ def test_what_cannot_be_decoded_is_refused_again_when_it_is_read_again(known: bo
 def test_a_new_life_pays_what_the_last_one_left_in_the_order_of_its_rounds() -> None:
     life = Life(last_round=7)
     owed = {KEY: (Owed(3, "a"), Owed(6, "d")), OTHER: (Owed(4, "b"), Owed(5, "c"))}  # type: ignore[arg-type]
-    round_ = life.partition.resume(owed, ())
+    round_ = life.partition.resume(owed, (), 0)
     assert (round_.number, round_.outputs, round_.commits) == (8, ["a", "b", "c", "d"], {})
     assert content(life.decided("count").commits[KEY]) == (1, [3, 6])
     life.paid(round_)
     assert content(life.decided("count").commits[KEY]) == (2, [])
 
 
+def test_what_was_left_of_a_round_is_paid_in_the_order_in_which_it_was_decided() -> None:
+    life = Life()
+    owed = {KEY: (Owed(3, "a", 0), Owed(3, "c", 2)), OTHER: (Owed(3, "b", 1),)}  # type: ignore[arg-type]
+    assert life.partition.resume(owed, (), 0).outputs == ["a", "b", "c"]
+
+
+def test_rounds_go_on_from_the_present_so_that_a_changelog_that_was_lost_repeats_no_turn() -> None:
+    life = Life(last_round=7)
+    assert life.partition.resume({}, (), NOW).number == NOW
+    assert life.partition.resume({}, (), NOW).number == NOW + 1
+
+
 def test_a_new_life_writes_again_what_a_stranger_wrote_over() -> None:
     life = Life()
     life.entries[KEY] = Entry(version=5, state=41)
-    round_ = life.partition.resume({KEY: (Owed(3, "a"),)}, [OTHER, KEY])  # type: ignore[arg-type]
+    round_ = life.partition.resume({KEY: (Owed(3, "a"),)}, [OTHER, KEY], 0)  # type: ignore[arg-type]
     assert {key: content(commit) for key, commit in round_.commits.items()} == {KEY: (41, [3]), OTHER: (None, [])}
     assert list(round_.commits) == [KEY, OTHER]
     life.paid(round_)
@@ -215,7 +227,7 @@ def test_a_refused_wake_up_is_not_tried_again_in_the_same_life() -> None:
     ((key, deadline),) = life.partition.wakes.take(NOW + 10)
     refused = life.partition.decide([Arrival("own", 1, key, NOW + 10, Wake(deadline))], {}, NOW)
     life.paid(refused)
-    assert (len(refused.refusals), life.entries[KEY].due) == (1, NOW + 10)
+    assert (len(refused.outputs), life.entries[KEY].due) == (1, NOW + 10)
     assert life.partition.wakes.next_at is None
 
 
@@ -233,7 +245,7 @@ def test_a_refused_message_that_waited_lets_a_deadline_of_the_same_time_come() -
     life.entries[KEY] = Entry(version=1, state=1, timer=NOW + 5, parked=(bad,), retry_at=NOW + 5, attempts=1)
     tried = life.partition.decide([Arrival("own", 1, KEY, NOW + 5, Wake(NOW + 5))], {}, NOW + 5)
     life.paid(tried)
-    assert (len(tried.refusals), life.partition.wakes.next_at) == (1, NOW + 5)
+    assert (len(tried.outputs), life.partition.wakes.next_at) == (1, NOW + 5)
 
 
 def test_a_key_wakes_once_at_the_time_that_was_set_last() -> None:

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -33,7 +34,7 @@ def arrival(message: Message | Wake, offset: int, topic: str = "a") -> Arrival:
 
 
 def meet(service: Service[S, Any], entry: Entry[S], what: Arrival) -> Step[S] | None:
-    return absorb(service, Bare(), entry, what, now=NOW)
+    return absorb(service, Bare(), entry, what, NOW, itertools.count(1))
 
 
 def absorbed(entry: Entry[int], what: Arrival) -> Entry[int]:
@@ -154,7 +155,7 @@ class Conversation:
             self.take(arrival(confirm(each), self.offset))
 
     def take(self, what: Arrival) -> bool:
-        step = absorb(patient, Bare(), self.entry, what._replace(at=self.now), now=self.now)
+        step = absorb(patient, Bare(), self.entry, what._replace(at=self.now), self.now, itertools.count(1))
         if step is None:
             return False
         self.refused += step.outputs

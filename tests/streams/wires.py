@@ -4,6 +4,7 @@ from typing import Any
 
 from schemas.message import Message, Meta
 from streams.decision import Later
+from streams.partitioner import partition_of
 from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 
 
@@ -20,6 +21,9 @@ class Bare:
 
     def size(self, output: Any) -> int:  # noqa: ARG002 - they take no room
         return 0
+
+    def partition_of(self, key: str) -> int:
+        return partition_of(key.encode(), 4)
 
     def dead_letter(self, arrival: Arrival, refusal: Refusal) -> tuple[int, Refusal]:
         return arrival.offset, refusal

@@ -51,8 +51,9 @@ def remove(product: str = CUP, quantity: int | None = None) -> RemoveItemFromCar
     return RemoveItemFromCart(cartId=CART, productId=product, quantity=quantity)
 
 
-def check_out(code: str | None = None) -> CheckoutCart:
-    return CheckoutCart(cartId=CART, customerId=CUSTOMER, promotionCode=code)
+def check_out(code: str | None = None, name: str | None = None) -> CheckoutCart:
+    meta = None if name is None else Meta(messageId=name)
+    return CheckoutCart(cartId=CART, customerId=CUSTOMER, promotionCode=code, meta=meta)
 
 
 def failed(checkout: str = FIRST) -> CheckoutFailed:
@@ -82,8 +83,9 @@ def completed(checkout: str = FIRST) -> CheckoutCompleted:
 def turned_away(
     reason: CheckoutRejectionReason = CheckoutRejectionReason.INVALID,
     checkout: str | None = None,
-    name: str | None = "checkout-api/1",
+    about: str | None = None,
 ) -> CheckoutRejected:
+    """`about`: the name of the command that it answers in the end."""
     return CheckoutRejected(
         cartId=CART,
         customerId=CUSTOMER,
@@ -91,12 +93,12 @@ def turned_away(
         detail="It will not do.",
         checkoutId=checkout,
         rejectedAt=AT,
-        meta=None if name is None else Meta(messageId=name),
+        meta=Meta(messageId="checkout-api/1", correlationId=about),
     )
 
 
-def duplicate(of: str | None, name: str | None = "checkout-api/2") -> CheckoutRejected:
-    return turned_away(CheckoutRejectionReason.DUPLICATE, of, name)
+def duplicate(of: str | None, about: str | None = None) -> CheckoutRejected:
+    return turned_away(CheckoutRejectionReason.DUPLICATE, of, about)
 
 
 class Shop:
@@ -145,8 +147,7 @@ class Shop:
         assert isinstance(bill, CartCheckedOut)
         return bill
 
-    @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether it refuses to be filled. Asking puts nothing in."""
         decision = decide(self.state, add(), self.at, self.tables)
         return any(

@@ -1,17 +1,18 @@
-"""Carts beside a checkout that hears of things in its own order, and a customer who does not give up."""
+"""Carts beside checkout-api, which hears of things in its own order, and a customer who does not give up."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.cart.service import cart
 from agents.cart.state import Status
+from agents.checkout.service import checkout
 from schemas.checkout import (
     CheckoutCompleted,
     CheckoutFailed,
-    CheckoutLine,
     CheckoutRejected,
+    CheckoutRejectionReason,
     StartCheckout,
 )
 from schemas.identity import checkout_id
@@ -22,7 +23,7 @@ from streams.memory.task import Boundary, Task
 from streams.memory.twin import Twin, by_chance
 from streams.service import Service
 from streams.testing.purity import guarded
-from tests.agents.cart.shop import CART, CUP, CUSTOMER, add, check_out, completed, duplicate, failed, listed
+from tests.agents.cart.shop import CART, CUP, add, check_out, completed, failed, listed
 from tests.agents.ids import AT
 
 #: The attempt that goes well.
@@ -30,54 +31,31 @@ GOOD = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Till:
-    """One checkout of a cart at a time, as checkout-api has it."""
+class Asked:
+    """A customer, or a saga; and whether it has come to a good end."""
 
-    attempts: int = 0
-    running: str | None = None
-
-
-def start(state: Till | None, message: CartCheckedOut | CheckoutFailed | CheckoutCompleted, at: int) -> Decision[Till]:
-    till = state or Till()
-    if isinstance(message, CheckoutCompleted):
-        return Decision(till)  # from now on everything duplicates it
-    if isinstance(message, CheckoutFailed):
-        return Decision(replace(till, running=None) if message.checkoutId == till.running else till)
-    if till.running:
-        return Decision(till, sends=(duplicate(of=till.running, name=None),))
-    attempt = till.attempts + 1
-    begun = StartCheckout(
-        checkoutId=checkout_id(CART, attempt),
-        cartId=CART,
-        attempt=attempt,
-        customerId=CUSTOMER,
-        items=tuple(CheckoutLine(**item.model_dump()) for item in message.items),
-        total=message.total,
-        currency=message.currency,
-    )
-    return Decision(Till(attempt, begun.checkoutId), sends=(begun,))
+    bought: bool = False
 
 
-def run_it(state: Till | None, message: StartCheckout, at: int) -> Decision[Till]:
+def run_it(state: Asked | None, message: StartCheckout, at: int) -> Decision[Asked]:
     end = completed if message.attempt == GOOD else failed
-    return Decision(Till(), sends=(end(message.checkoutId),))
+    return Decision(Asked(), sends=(end(message.checkoutId),))
 
 
 def insist(
-    state: Till | None,
+    state: Asked | None,
     message: CheckoutFailed | CheckoutRejected | CartCommandRejected | CheckoutCompleted | Wake,
     at: int,
-) -> Decision[Till]:
+) -> Decision[Asked]:
     """Ask again at once after a failure, and then each second until it is bought."""
-    if isinstance(message, CheckoutCompleted) or state == Till(GOOD):
-        return Decision(Till(GOOD))
+    if isinstance(message, CheckoutCompleted) or state == Asked(bought=True):
+        return Decision(Asked(bought=True))
     asked = (check_out(),) if isinstance(message, CheckoutFailed | Wake) else ()
-    return Decision(Till(), sends=asked, timer=at + 1_000)
+    return Decision(Asked(), sends=asked, timer=at + 1_000)
 
 
-till = Service(name="till", state=Till, decide=start, sends=(StartCheckout, CheckoutRejected))
-saga = Service(name="saga", state=Till, decide=run_it, sends=(CheckoutCompleted, CheckoutFailed))
-customer = Service(name="customer", state=Till, decide=insist, sends=(CheckoutCart,))
+saga = Service(name="saga", state=Asked, decide=run_it, sends=(CheckoutCompleted, CheckoutFailed))
+customer = Service(name="customer", state=Asked, decide=insist, sends=(CheckoutCart,))
 
 
 def shopped(seed: int) -> Twin:
@@ -85,10 +63,10 @@ def shopped(seed: int) -> Twin:
     often, seldom = by_chance(seed, one_in=6), by_chance(seed + 1, one_in=40)
 
     def crash(task: Task, boundary: Boundary) -> bool:
-        """The till dies so often that the others are ahead of it."""
-        return (often if task.service is till else seldom)(task, boundary)
+        """Checkout dies so often that the others are ahead of it."""
+        return (often if task.service is checkout else seldom)(task, boundary)
 
-    twin = Twin([cart, till, saga, customer], seed=seed, partitions=1, crash=crash)
+    twin = Twin([cart, checkout, saga, customer], seed=seed, partitions=1, crash=crash)
     twin.advance(AT)
     for message in (listed(CUP, 1_999), add(CUP, 2), check_out()):
         twin.publish(message)
@@ -112,6 +90,18 @@ def test_some_of_these_customers_are_told_of_duplicates() -> None:
     """Else the test above would prove nothing of them."""
     said = [each for seed in range(20) for each in shopped(seed).messages(CHECKOUT_EVENTS)]
     assert any(isinstance(each, CheckoutRejected) for each in said)
+
+
+@given(seed=st.integers(0, 2**16))
+def test_what_checkout_says_of_a_refused_command_does_not_open_what_the_next_one_handed_over(seed: int) -> None:
+    twin = Twin([cart, checkout], seed=seed, partitions=1)
+    twin.advance(AT)
+    for message in (listed(CUP, 1_999), add(CUP), check_out("AUTUMN", name="first"), check_out(name="second")):
+        twin.publish(message)
+    twin.run(until=AT + 1_000)
+    said = [each.reason for each in twin.messages(CHECKOUT_EVENTS) if isinstance(each, CheckoutRejected)]
+    assert said == [CheckoutRejectionReason.INVALID]
+    assert twin.states(cart)[CART].status is Status.CHECKED_OUT
 
 
 def test_a_cart_decides_by_its_arguments_alone() -> None:

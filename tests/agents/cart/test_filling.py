@@ -71,6 +71,7 @@ def test_nothing_is_taken_out_that_is_not_in(shop: Shop) -> None:
 def test_an_empty_cart_is_not_handed_over(shop: Shop) -> None:
     for rejected in (shop.refused(check_out()), shop.refused(add(CUP), remove(CUP, 1), check_out())):
         assert (rejected.command, rejected.reason) == (CartCommand.CHECK_OUT, CartRejectionReason.EMPTY_CART)
+        assert rejected.customerId == CUSTOMER
 
 
 def test_a_cart_is_priced_anew_when_it_is_handed_over(shop: Shop) -> None:

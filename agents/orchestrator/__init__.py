@@ -1,0 +1,1 @@
+"""The checkout orchestrator: one saga for each checkout, declared once."""
