@@ -1,6 +1,7 @@
 """A partitioned log in memory: Kafka's promises, and no more."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -8,13 +9,16 @@ from schemas.message import Message
 from streams.decision import Performed, Wake
 from streams.partitioner import partition_of
 
+#: None: a tombstone.
+Said = Message | Wake | Performed[Any] | None
+
 
 class Logged(NamedTuple):
     """A record; its offset is its place in the list."""
 
     key: str
     at: int
-    message: Message | Wake | Performed[Any]
+    message: Said
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class Log:
     #: Where something was appended, since whoever wants to know has emptied it last.
     grown: set[tuple[str, int]] = field(default_factory=set)
     _records: dict[tuple[str, int], list[Logged]] = field(default_factory=lambda: defaultdict(list))
+    _followers: dict[str, list[Callable[[str, Any], None]]] = field(default_factory=lambda: defaultdict(list))
 
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
@@ -33,10 +38,16 @@ class Log:
     def partition_of(self, key: str) -> int:
         return partition_of(key.encode(), self.partitions)
 
-    def append(self, topic: str, key: str, message: Message | Wake | Performed[Any]) -> None:
+    def append(self, topic: str, key: str, message: Said) -> None:
         place = topic, self.partition_of(key)
         self._records[place].append(Logged(key, self.now, message))
         self.grown.add(place)
+        for follower in self._followers.get(topic, ()):
+            follower(key, message)
+
+    def follow(self, topic: str, follower: Callable[[str, Any], None]) -> None:
+        """Hear of each record of a topic at once: its key, and what it says."""
+        self._followers[topic].append(follower)
 
     def read(self, topic: str, partition: int) -> list[Logged]:
         """The live list: it grows as others append."""
