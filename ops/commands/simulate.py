@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # the help of all verbs stays quick
     from ops.simulation.simulation import Finding, Tally
     from ops.simulation.trial import Fault
 
-#: Lines of a trace, and violations, that are shown.
-_MOST_SHOWN = 100
+#: Of violations, and of lines of a trace.
+_MOST_VIOLATIONS, _MOST_LINES = 10, 200
 _SEEDS = 2**31
 
 
@@ -99,7 +99,7 @@ def _as_json(seed: int, tally: "Tally", finding: "Finding | None") -> dict[str, 
         "published": tally.published,
         "dead_letters": tally.dead_letters,
         "violations": len(found),
-        "found": [{"rule": each.rule, "key": each.key, "text": each.text} for each in found[:_MOST_SHOWN]],
+        "found": [{"rule": each.rule, "key": each.key, "text": each.text} for each in found[:_MOST_VIOLATIONS]],
         "again": finding.trial.command if finding else None,
         "smallest": finding.smallest.command if finding else None,
     }
@@ -116,10 +116,10 @@ def _say(seed: int, tally: "Tally") -> None:
 
 
 def _explain(finding: "Finding") -> None:
-    for violation in finding.violations[:_MOST_SHOWN]:
+    for violation in finding.violations[:_MOST_VIOLATIONS]:
         typer.echo(f"VIOLATION {violation.rule}: {violation.key}: {violation.text}", err=True)
     typer.echo("the smallest that breaks the first of them:", err=True)
-    for line in finding.trace[:_MOST_SHOWN]:
+    for line in finding.trace[:_MOST_LINES]:
         typer.echo(f"  {line}", err=True)
     typer.echo(f"run the smallest again: {finding.smallest.command}", err=True)
 

@@ -17,8 +17,6 @@ from streams.service import Service
 
 #: Customers who share one twin: memory is that of one batch, however many there are.
 BATCH = 1_000
-#: Lines of a trace, and violations that are listed.
-MOST_LISTED = 60
 
 Services = Sequence[Service[Any, Any]]
 

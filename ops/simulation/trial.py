@@ -33,6 +33,8 @@ _PACE = 10
 _TICK = 100
 #: More than all deadlines of a checkout one after another.
 _SETTLES = 60 * 60_000
+#: Out of step with the pauses of whoever calls: under a virtual clock each trial would meet the same moment of it.
+_OUTAGE, _OUTAGE_EVERY = 700, 7_300
 
 
 class Fault(StrEnum):
@@ -89,8 +91,8 @@ class Trial:
             seed=self.seed,
             lost_answers=ROUGH.lost_answers if timeout else 0,
             late_answers=ROUGH.late_answers if timeout else 0,
-            outage=500 if outage else 0,
-            outage_every=5_000,
+            outage=_OUTAGE if outage else 0,
+            outage_every=_OUTAGE_EVERY,
         )
 
 
