@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast proofs chaos check format up down clean
+.PHONY: help demo test test-fast proofs chaos simulate check format up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ check: $(BIN)/orderflow ## lint, types, import contracts, generated files, compa
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/orderflow schemas generate --check
 	$(BIN)/orderflow schemas check
+
+simulate: $(BIN)/orderflow ## a hundred thousand sagas in memory with everything that may go wrong, and the audit of all of them
+	$(BIN)/orderflow simulate --sagas 100000 --seed 1
 
 format: $(BIN)/orderflow ## rewrite the code in the house style
 	$(BIN)/ruff check --fix-only

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from agents.inventory.deadlines import RESERVATION_STAYS
+from ops.audit import Rule
+from ops.simulation.trial import Fault
 from schemas.topics import PARTITIONS, TOPICS
 from streams.partitioner import partition_of
 
@@ -48,3 +50,16 @@ def test_the_keys_to_compare_a_client_with_lie_where_the_page_says() -> None:
 def test_a_reservation_stays_for_as_long_as_the_page_says() -> None:
     minutes = RESERVATION_STAYS // 60_000
     assert f"nothing for {minutes} minutes" in text(ROOT / "docs" / "inventory.md")
+
+
+def test_the_page_about_the_audit_lists_its_rules() -> None:
+    rows = re.findall(
+        r"^\| .*\| (.+) \|$", text(ROOT / "docs" / "simulation.md").split("## The audit")[1], re.MULTILINE
+    )
+    assert rows[2:] == [rule.value for rule in Rule]
+
+
+def test_the_page_about_the_simulation_lists_its_faults() -> None:
+    page = text(ROOT / "docs" / "simulation.md")
+    rows = re.findall(r"^\| (\w+) \| .+ \|$", page.split("## When")[0], re.MULTILINE)
+    assert rows == ["fault", *Fault]
