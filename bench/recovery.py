@@ -25,6 +25,7 @@ from ops.stack import Stack
 from schemas.topics import PARTITIONS
 from streams.changelog import MARKER_KEY, Marker, Record, encode
 from streams.confluent import ConfluentRegistry
+from streams.hosting import Hosted
 from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.topics import changelog_of, internal_topics
 from streams.partitioner import partition_of
@@ -68,7 +69,7 @@ def fill(client: Mapping[str, str], keys: int) -> int:
 
 
 async def recover(site: Site) -> dict[str, float]:
-    engine = KafkaEngine(counter, site)
+    engine = KafkaEngine(Hosted(counter), site)
     process = psutil.Process()
     started, cpu = time.perf_counter(), time.process_time()
     await engine.start()

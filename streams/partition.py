@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from streams.changelog import Owed
 from streams.service import Service
-from streams.step import Arrival, Entry, Refusal, Wire, absorb
+from streams.step import Arrival, Entry, Wire, absorb
 
 S = TypeVar("S")
 
@@ -44,7 +44,6 @@ class Round:
     graves: list[str] = field(default_factory=list)
     #: To be published once the round is durable, in this order.
     outputs: list[Any] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
     #: Keys whose outputs were left by an earlier life.
     left: tuple[str, ...] = ()
     repeats: int = 0
@@ -200,7 +199,6 @@ class Partition(Generic[S]):
             return
         round_.decided += 1
         round_.outputs += step.outputs
-        round_.refusals += step.refusals
         after = step.entry
         if after is start:  # nothing is noted of it, so the same record is refused again
             return

@@ -37,7 +37,7 @@ def kafka_engine(hosted: Hosted, surroundings: Surroundings) -> Engine:
     """THE place where the engine on Kafka is built; nothing else in ops knows what it is made of."""
     settings = surroundings.settings
     return KafkaEngine(
-        hosted.service,
+        hosted,
         Site(
             environment=settings.environment,
             client=surroundings.kafka,
@@ -48,8 +48,6 @@ def kafka_engine(hosted: Hosted, surroundings: Surroundings) -> Engine:
             cloudevents=settings.cloudevents_topics,
             tracer=surroundings.tracer,
         ),
-        perform=hosted.perform,
-        policies=hosted.policies,
     )
 
 

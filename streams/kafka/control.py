@@ -7,9 +7,8 @@ overridden and used here and in `coordinator.py`, and `tests/streams/kafka/test_
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import faust
@@ -96,24 +95,6 @@ class Control:
     def failure(self) -> BaseException | None:
         """Why this service can't go on. The worker that hosts it ends then, and is started again."""
         return self._plane.failure() if self._app is None else self._app.failure
-
-
-async def run_all(controls: Collection[Control], stop: asyncio.Event) -> None:
-    """Start all, wait for `stop` or for the first failure, stop all. Raises that failure."""
-    failures: list[BaseException] = []
-    try:
-        # Each to its end: what is still starting can't be stopped.
-        starts = await asyncio.gather(*(control.start() for control in controls), return_exceptions=True)
-        failures += filter(None, starts)
-        while not failures and not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), PULSE_SECONDS)
-            failures += filter(None, [control.failure for control in controls])
-    finally:
-        stops = await asyncio.gather(*(control.stop() for control in controls), return_exceptions=True)
-        failures += filter(None, stops)
-    if failures:
-        raise failures[0]
 
 
 class _Boot(BootStrategy):

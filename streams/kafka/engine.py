@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from streams.codec import Codec
-from streams.effects import Perform, Policy
 from streams.hosting import Hosted
 from streams.kafka.control import Control
 from streams.kafka.counters import Counters
@@ -17,11 +15,9 @@ from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
 from streams.registry import Registry
-from streams.service import Service
+from streams.state import StateCodec
 from streams.stores import Stores
 from streams.tracing import Tracer
-
-_NOBODY: Mapping[type, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +42,8 @@ class Site:
 class KafkaEngine:
     """What a worker hosts; see `streams.kafka.status.Engine`."""
 
-    def __init__(
-        self,
-        service: Service[Any, Any],
-        site: Site,
-        *,
-        perform: Mapping[type, Perform] = _NOBODY,
-        policies: Mapping[type, Policy] = _NOBODY,
-    ) -> None:
-        """`perform`: by type of effect, who performs it; `policies`: how patiently, where the default won't do."""
-        self._service = Hosted(service, perform=perform, policies=policies).service
+    def __init__(self, hosted: Hosted, site: Site) -> None:
+        self._service = service = hosted.service
         inputs = {topic.name(site.environment) for topic in service.topics} | {
             own_topic_of(service.name, site.environment)
         }
@@ -73,11 +61,19 @@ class KafkaEngine:
             site.environment,
             Codec(site.registry, site.environment),
             OwnCodec(service),
+            StateCodec(service),
             site.cloudevents,
             site.tracer,
         )
         self._plane = Plane(
-            codecs, group, site.client, site.stores, self._lease, self.counters, perform=perform, policies=policies
+            codecs,
+            group,
+            site.client,
+            site.stores,
+            self._lease,
+            self.counters,
+            perform=hosted.perform,
+            policies=hosted.policies,
         )
         self._control = Control(group, site.client, self._plane, self._lease)
 
@@ -104,5 +100,5 @@ class KafkaEngine:
             partitions=partitions,
             effects_in_flight=sum(load.in_flight for load in loads.values()),
             lease=self._lease.holds(),
-            circuits={kind.__name__: load.circuit.value for kind, load in loads.items()},
+            circuits={kind.__name__: load.circuit for kind, load in loads.items()},
         )

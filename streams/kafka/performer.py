@@ -35,15 +35,9 @@ class Performer:
     """One thread submits and collects, the one that owns the `Outside`; who performs runs on other threads."""
 
     def __init__(
-        self,
-        perform: Mapping[type, Perform],
-        policies: Mapping[type, Policy],
-        done: Callable[[], None],
-        *,
-        enabled: bool = True,
+        self, perform: Mapping[type, Perform], policies: Mapping[type, Policy], *, enabled: bool = True
     ) -> None:
-        """`done` is called, on any thread, when there is a result; without `enabled` (replay) nothing is called."""
-        self._done = done
+        """Without `enabled` (replay) nothing is called."""
         self._enabled = enabled
         self._results: deque[Result] = deque()
         self._crews = {
@@ -72,7 +66,6 @@ class Performer:
 
     def _report(self, result: Result) -> None:
         self._results.append(result)
-        self._done()
 
 
 class _Crew:

@@ -9,26 +9,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Producer,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from schemas.errors import OrderflowError
-from streams.changelog import MARKER_KEY, Marker, encode
 from streams.decision import Performed, Wake
 from streams.effects import Load, Outside, Perform, Policy
+from streams.kafka.clients import ANSWER_SECONDS, CONSUMER, PRODUCER, PlaneError, complain, fetched
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.kafka.group import Assignment, Group, Position
@@ -36,8 +28,10 @@ from streams.kafka.lease import Lease
 from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
 from streams.kafka.replica import Replica
-from streams.kafka.status import PartitionStatus, Role
-from streams.kafka.topics import LARGEST_INTERNAL, own_topic_of
+from streams.kafka.restorer import Restorer
+from streams.kafka.status import PartitionStatus
+from streams.kafka.topics import own_topic_of
+from streams.kafka.watch import Watch
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnError
 from streams.partitioner import partition_of
@@ -54,68 +48,10 @@ BUSY_SECONDS = 0.001
 DRAIN_SECONDS = 5.0
 #: A thread that has not come round for so long hangs.
 STUCK_SECONDS = 60.0
-#: Of a broker, to one question. Several may be asked in a row, and a revocation must not wait for them too long.
-ANSWER_SECONDS = 3.0
 CLOSE_SECONDS = 10.0
 #: Between two looks at what came of the effects in flight.
 EFFECTS_MILLIS = 5.0
-RETRY_SECONDS = 1.0
 STATUS_SECONDS = 1.0
-#: Between two words about a recovery that takes long.
-PROGRESS_SECONDS = 5.0
-#: Between two looks at whether the topics are still those that we began with.
-TOPICS_SECONDS = 30.0
-
-_PRODUCER: dict[str, Any] = {
-    "acks": "all",
-    "enable.idempotence": True,
-    # Of a batch, the last acknowledgement stands for all: a record that is refused ends the producer instead.
-    "enable.gapless.guarantee": True,
-    # A broker that is away is waited for. Whoever owns the partition then is decided by the changelog's order.
-    "message.timeout.ms": 0,
-    "compression.type": "lz4",
-    "linger.ms": 0,
-    "batch.num.messages": 10_000,
-    "queue.buffering.max.messages": 500_000,
-    "message.max.bytes": LARGEST_INTERNAL,
-}
-_CONSUMER: dict[str, Any] = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    # Positions come from the group; where they point to nothing, that is for us to judge.
-    "auto.offset.reset": "error",
-    "fetch.queue.backoff.ms": 10,
-    "queued.min.messages": 20_000,
-    "queued.max.messages.kbytes": 32_768,
-}
-
-
-class PlaneError(OrderflowError):
-    """The data thread can't go on."""
-
-
-class _GoneError(PlaneError):
-    """A topic that was there."""
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"{topic} is gone; restore it: nothing goes on without it")
-        self.topic = topic
-
-
-@dataclass(slots=True)
-class _Recovery:
-    """A partition on its way to its owner."""
-
-    replica: Replica[Any]
-    began: float
-    #: As many records as there seemed to be.
-    wanted: int
-    read_at_start: int
-    #: The end of the changelog was seen.
-    read: bool = False
-    claim: Marker | None = None
-    #: The offset of our claim, once it is acknowledged.
-    claimed_at: int | None = None
 
 
 class Plane:
@@ -142,27 +78,17 @@ class Plane:
         self._counters = counters
         self._own = own_topic_of(codecs.service.name, codecs.environment)
         self._policies = policies
-        self._performer = Performer(perform, policies, lambda: None)
+        self._performer = Performer(perform, policies)
         self._outside = Outside(policies)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._assignment: Assignment | None = None
-        #: Partitions whose changelog is to be read from the store's end on, as soon as a broker says where it ends.
-        self._unbegun: set[int] = set()
-        self._retry_at = 0.0
-        self._replicas: dict[int, Replica[Any]] = {}
-        self._recoveries: dict[int, _Recovery] = {}
         self._owners: dict[int, Owner[Any]] = {}
         #: By partition, the keys of which something could not be written. Each cost the partition a life.
         self._suspects: dict[int, set[str]] = {}
-        #: By partition, our last claim since it was assigned.
-        self._epochs: dict[int, int] = {}
-        self._ids: dict[str, str] = {}
         self._positions: dict[tuple[str, int], Position] = {}
-        self._restorer: Consumer | None = None
         #: One value, as another thread reads it.
         self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
         self._loads: Mapping[type, Load] = {}
-        self._status_at = self._topics_at = self._progress_at = 0.0
+        self._status_at = 0.0
         self._closing = False
         self._failure: BaseException | None = None
         self._beat = time.monotonic()
@@ -212,33 +138,30 @@ class Plane:
     # All the rest is the thread's.
 
     def _main(self) -> None:
-        try:
-            self._producer = self._new_producer()
-            self._inputs = Consumer({**self._client, **_CONSUMER, "group.id": self._group.name})
-            self._admin = AdminClient(self._client)
-            while not self._closing:
-                self._beat = time.monotonic()
-                self._obey()
-                self._turn()
-            self._revoked()
-        except BaseException as error:
-            log.exception("the data thread of %s ends", self._group.name)
-            fatal = isinstance(error, KafkaException) and error.args[0].fatal()
-            self._failure = self._unwritable(error.args[0]) if fatal else error
-        finally:
-            self._close()
+        with ExitStack() as exits:
+            exits.callback(self._performer.close, 0)
+            try:
+                self._open(exits)
+                while not self._closing:
+                    self._beat = time.monotonic()
+                    self._obey()
+                    self._turn()
+                self._revoked()
+            except BaseException as error:
+                log.exception("the data thread of %s ends", self._group.name)
+                fatal = isinstance(error, KafkaException) and error.args[0].fatal()
+                self._failure = self._unwritable(error.args[0]) if fatal else error
 
-    def _close(self) -> None:
-        self._performer.close(0)
-        for replica in self._replicas.values():
-            replica.close()
-        self._replicas.clear()
-        for consumer in (getattr(self, "_inputs", None), self._restorer):
-            if consumer is not None:
-                consumer.close()
+    def _open(self, exits: ExitStack) -> None:
+        self._producer = self._new_producer()
+        settings = {**self._client, **CONSUMER, "group.id": self._group.name}
+        self._inputs = exits.enter_context(closing(Consumer(settings)))
+        self._watch = Watch(self._group, self._inputs, AdminClient(self._client))
+        restorer = Restorer(self._codecs, self._group, self._client, self._stores, self._watch, self._counters)
+        self._restorer = exits.enter_context(closing(restorer))
 
     def _obey(self) -> None:
-        resting = not self._owners and self._restorer is None
+        resting = not self._owners and not self._restorer.reading
         while True:
             try:
                 command = self._commands.get(timeout=IDLE_SECONDS) if resting else self._commands.get_nowait()
@@ -249,15 +172,18 @@ class Plane:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._unbegun and now >= self._retry_at:
-            self._begin()
-        restored = self._restore()
+        self._restorer.begin(now)
+        # Who has inputs to wait for doesn't wait for changelogs, too.
+        restored = self._restorer.read(0 if self._owners else IDLE_SECONDS)
         read = self._read(restored)
         busy = any(not owner.idle for owner in self._owners.values())
         self._producer.poll(BUSY_SECONDS if busy and not read else 0)
         for owner in list(self._owners.values()):
             self._move_on(owner)
-        self._claim_what_is_read()
+        # Without the lease others may own what is read by now, and our claim would void what they write.
+        if self._lease.holds():
+            self._own_what_is_claimed()
+        # Anew: brokers were asked meanwhile, and may have taken long.
         if self._lease.holds():
             self._do_what_is_due()
             for owner in self._owners.values():
@@ -265,176 +191,41 @@ class Plane:
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
             self._told, self._loads = self._looked_at(), self._outside.loads()
-            self._tell_progress(now)
-            self._look_at_topics(now)
+            self._restorer.tell(now)
+            self._look_around(now)
 
     # From an assignment to owners.
 
     def _assigned(self, assignment: Assignment) -> None:
-        self._assignment = assignment
-        self._unbegun = set(assignment.active | assignment.standby)
-        self._positions, self._epochs = {}, {}
-        self._retry_at = 0.0
+        self._positions = {}
+        self._restorer.assign(assignment)
         self._told = self._looked_at()
-        for number in self._replicas.keys() - self._unbegun:
-            self._replicas.pop(number).close()
 
-    def _begin(self) -> None:
-        """Start to read changelogs. A broker that doesn't answer is asked again."""
-        changelog = self._group.changelog
-        try:
-            self._ids = self._ids or self._topic_ids()
-            if self._restorer is None:
-                self._restorer = self._new_restorer()
-            for number in sorted(self._unbegun):
-                replica = self._replicas.get(number)
-                if replica is None:
-                    replica = self._replicas[number] = self._new_replica(number)
-                replica.begin_again()
-                if self._assignment is not None and number in self._assignment.active:
-                    self._recoveries[number] = self._new_recovery(self._restorer, replica)
-                place = TopicPartition(changelog, number, replica.offset or OFFSET_BEGINNING)
-                self._restorer.incremental_assign([place])
-                self._unbegun.discard(number)
-        except (KafkaException, TimeoutError, _GoneError) as error:
-            log.warning("%s: the brokers don't say what there is to restore (%r); asked again", self._group.name, error)
-            self._retry_at = time.monotonic() + RETRY_SECONDS
-        self._topics_at = time.monotonic() + TOPICS_SECONDS
-        self._progress_at = time.monotonic() + PROGRESS_SECONDS
+    def _own_what_is_claimed(self) -> None:
+        for replica, claim in self._restorer.claimed(self._producer):
+            try:
+                self._own_it(replica, claim)
+            except KafkaException as error:
+                name, number = self._group.name, replica.partition
+                log.warning("%s[%s]: where to read on is not known (%s)", name, number, error)
 
-    def _new_restorer(self) -> Consumer:
-        return Consumer({**self._client, **_CONSUMER, "group.id": self._group.name, "enable.partition.eof": True})
-
-    def _new_replica(self, number: int) -> Replica[Any]:
-        changelog = self._group.changelog
-        store = self._stores.open(self._group.name, number)
-        topic_id = self._ids[changelog]
-        return Replica(self._service, store, changelog=changelog, topic_id=topic_id, partition=number)
-
-    def _new_recovery(self, restorer: Consumer, replica: Replica[Any]) -> _Recovery:
-        number = replica.partition
-        low, high = restorer.get_watermark_offsets(
-            TopicPartition(self._group.changelog, number), timeout=ANSWER_SECONDS
-        )
-        if replica.offset > high:
-            raise PlaneError(
-                f"{self._group.changelog}[{number}] ends at {high}, but the local store was filled up to "
-                f"{replica.offset}: the changelog lost records, and going on would take the state back. Restore the "
-                f"topic; or accept what it has: orderflow state drop {self._service.name} --partition {number}"
-            )
-        return _Recovery(replica, time.monotonic(), high - max(low, replica.offset), replica.restored)
-
-    def _restore(self) -> int:
-        """Read what the changelogs have; how many records that was."""
-        if self._restorer is None:
-            return 0
-        # Who has inputs to wait for doesn't wait here, too.
-        patience = 0.005 if self._recoveries else 0 if self._owners else IDLE_SECONDS
-        records = _fetched(self._restorer, 10_000, patience)
-        by_number: dict[int, list[Fetched]] = {}
-        ended: list[int] = []
-        for record in records:
-            error = record.error()
-            if error is None:
-                by_number.setdefault(record.partition(), []).append(record)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
-                ended.append(record.partition())
-            elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
-                raise PlaneError(f"{self._group.changelog}[{record.partition()}] lost records while it was read")
-            else:
-                self._complain(record, error)
-        for number, each in by_number.items():
-            if number in self._replicas and number not in self._owners:
-                self._replicas[number].read(each)
-                self._counters.restored += len(each)
-        for number in ended:
-            if number in self._recoveries:
-                self._recoveries[number].read = True
-        return len(records)
-
-    def _claim(self, number: int, recovery: _Recovery) -> None:
-        """Say in the changelog that from here on the partition is ours."""
-        fold = recovery.replica.fold
-        if fold.epoch > self._epochs.get(number, fold.epoch):
-            # Whoever the group chose after us was faster. It will tell us, too; until then nothing is ours here.
-            return
-        topics: dict[str, tuple[int, str]] = {}
-        for topic in self._group.inputs:
-            count, known = fold.topics.get(topic, (1, self._ids[topic]))
-            # Another topic under the same name: its offsets begin anew, and must not be taken for the old ones.
-            topics[topic] = (count if known == self._ids[topic] else count + 1, self._ids[topic])
-        claim = fold.claim(self._assignment.generation if self._assignment else 0, topics, again=number in self._epochs)
-        recovery.claim, self._epochs[number] = claim, claim.epoch
-
-        def acknowledged(error: KafkaError | None, record: Any) -> None:
-            if error is not None:
-                self._failure = PlaneError(f"{self._group.changelog}[{number}] refuses our claim: {error.str()}")
-            else:
-                recovery.claimed_at = record.offset()
-
-        self._producer.produce(self._group.changelog, encode(claim), MARKER_KEY, number, acknowledged)
-
-    def _claim_what_is_read(self) -> None:
-        if not self._lease.holds():
-            # Others may own them by now, and our claim would void what they write.
-            return
-        for number, recovery in list(self._recoveries.items()):
-            claimed_at = recovery.claimed_at
-            if recovery.claim is None and recovery.read:
-                self._claim(number, recovery)
-            elif claimed_at is not None and recovery.replica.offset > claimed_at:
-                try:
-                    self._own_it(number, recovery)
-                except KafkaException as error:
-                    log.warning("%s[%s]: where to read on is not known (%s)", self._group.name, number, error)
-
-    def _own_it(self, number: int, recovery: _Recovery) -> None:
-        claim = recovery.claim
-        assert claim is not None  # noqa: S101 - it was acknowledged
-        if recovery.replica.fold.epoch > claim.epoch:  # as in `_claim`
-            return
-        places = self._places(number)
-        aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in claim.topics.items()}
+    def _own_it(self, replica: Replica[Any], claim: Claim) -> None:
+        number, topics = replica.partition, claim.marker.topics
+        places = self._watch.places(number)
+        aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in topics.items()}
         suspects = self._suspects.setdefault(number, set())
         wire = Wire(self._codecs, number, self._group.partitions, aliases, self._counters, suspects=suspects)
         self._owners[number] = Owner(
             self._service,
             wire,
-            recovery.replica,
-            Claim(claim, recovery.claimed_at or 0),
+            replica,
+            claim,
             producer=self._producer,
             lease=self._lease,
             counters=self._counters,
         )
-        del self._recoveries[number]
-        seconds = time.monotonic() - recovery.began
-        restored = recovery.replica.restored - recovery.read_at_start
-        log.info("%s[%s]: ours after %s records in %.1f s", self._group.name, number, restored, seconds)
+        self._restorer.hand_over(number)
         self._inputs.incremental_assign(places)
-        if self._restorer is not None:
-            self._restorer.incremental_unassign([TopicPartition(self._group.changelog, number)])
-            if not self._recoveries and len(self._owners) == len(self._replicas):  # no standby needs it
-                self._restorer.close()
-                self._restorer = None
-
-    def _places(self, number: int) -> list[TopicPartition]:
-        """Where to read on: from what the group has committed for these very topics."""
-        asked = [TopicPartition(topic, number) for topic in sorted(self._group.inputs)]
-        places = []
-        for place in self._inputs.committed(asked, timeout=ANSWER_SECONDS):
-            if place.error is not None:
-                raise KafkaException(place.error)
-            known, _, changelog = (place.metadata or "").partition("\0")[0].partition(" ")
-            if changelog not in ("", self._ids[self._group.changelog]):
-                raise PlaneError(
-                    f"{self._group.changelog}: it was deleted and made again since {place.topic}[{number}] was "
-                    f"committed at {place.offset}, so nobody knows what was decided before. Restore the topic; or, to "
-                    f"accept the loss, stop all workers and reset the offsets of {self._group.name} "
-                    "(kafka-consumer-groups --reset-offsets) to decide again what its inputs still have"
-                )
-            ours = place.offset >= 0 and known in ("", self._ids[place.topic])
-            places.append(TopicPartition(place.topic, number, place.offset if ours else OFFSET_BEGINNING))
-        return places
 
     # Owners at work.
 
@@ -448,17 +239,17 @@ class Plane:
             return 0
         if not all(owner.room for owner in owners.values()):
             return 0
-        records = _fetched(self._inputs, 1, self._patience(restored))
+        records = fetched(self._inputs, 1, self._patience(restored))
         if not records:
             return 0
-        records += _fetched(self._inputs, MOST_RECORDS - 1, 0)
+        records += fetched(self._inputs, MOST_RECORDS - 1, 0)
         self._counters.consumed += len(records)
         self._counters.batch.observe(len(records))
         batches: dict[int, dict[str, list[Fetched]]] = {}
         for record in records:
             error = record.error()
             if error is not None:
-                self._complain(record, error)
+                self._hear_of_an_input(record, error)
                 continue
             topics = batches.setdefault(record.partition(), {})
             topic = record.topic()
@@ -475,7 +266,7 @@ class Plane:
 
     def _patience(self, restored: int) -> float:
         """How long to wait for a record when there is none."""
-        if restored or self._recoveries or any(not owner.idle for owner in self._owners.values()):
+        if restored or self._restorer.recovering or any(not owner.idle for owner in self._owners.values()):
             return 0
         now = time.time() * 1000
         waits = [at - now for owner in self._owners.values() if (at := owner.partition.wakes.next_at) is not None]
@@ -510,9 +301,8 @@ class Plane:
 
     def _note(self, owner: Owner[Any]) -> None:
         """Let the group know how far it is."""
-        changelog = self._ids[self._group.changelog]
         for topic, offset in owner.done.items():
-            self._positions[topic, owner.number] = Position(offset, f"{self._ids[topic]} {changelog}")
+            self._positions[topic, owner.number] = self._watch.position(topic, offset)
         owner.done = {}
 
     def _suspect(self, number: int, key: str, problem: str) -> None:
@@ -527,7 +317,7 @@ class Plane:
         """End this life of a partition, and begin the next."""
         del self._owners[number]
         self._inputs.incremental_unassign([TopicPartition(topic, number) for topic in sorted(self._group.inputs)])
-        self._unbegun.add(number)
+        self._restorer.begin_again(number)
 
     def _do_what_is_due(self) -> None:
         for owner in self._owners.values():
@@ -563,8 +353,6 @@ class Plane:
 
     def _revoked(self) -> None:
         """Bring to an end what is on its way, if that is possible in time; forget the rest."""
-        self._assignment = None
-        self._unbegun.clear()
         deadline = time.monotonic() + DRAIN_SECONDS
         owners = list(self._owners.values())
         while (
@@ -584,19 +372,15 @@ class Plane:
             self._producer.purge(in_queue=True, in_flight=True, blocking=False)
             self._producer = self._new_producer()
         self._owners.clear()
-        self._recoveries.clear()
         self._suspects.clear()
         self._inputs.unassign()
-        if self._restorer is not None:
-            self._restorer.close()
-            self._restorer = None
+        self._restorer.forget()
         self._outside = Outside(self._policies)
-        # Asked for again with the next assignment: a topic may be another one by then.
-        self._ids = {}
+        self._watch.forget()
         self._told = self._looked_at()
 
     def _new_producer(self) -> Producer:
-        return Producer({**self._client, **_PRODUCER, "error_cb": self._heard})
+        return Producer({**self._client, **PRODUCER, "error_cb": self._heard})
 
     def _heard(self, error: KafkaError) -> None:
         if error.fatal():
@@ -611,69 +395,26 @@ class Plane:
 
     # Looking around.
 
-    def _topic_ids(self) -> dict[str, str]:
-        """By name. Raises PlaneError if they are not as many partitions as they were."""
-        names = [*self._group.inputs, self._group.changelog]
-        ids = {}
-        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=ANSWER_SECONDS).items():
-            try:
-                found = future.result(ANSWER_SECONDS)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise _GoneError(name) from error
-                raise
-            if len(found.partitions) != self._group.partitions:
-                raise PlaneError(
-                    f"{name} has {len(found.partitions)} partitions now, but {self._group.name} divides its state by "
-                    f"{self._group.partitions}: keys would meet another key's state. Restore the topic"
-                )
-            ids[name] = str(found.topic_id)
-        return ids
-
-    def _look_at_topics(self, now: float) -> None:
-        if now < self._topics_at or not self._owners:
+    def _look_around(self, now: float) -> None:
+        sight = self._watch.look(now, self._owners)
+        if sight is None:
             return
-        self._topics_at = now + TOPICS_SECONDS
-        try:
-            ids = self._topic_ids()
-            ends = {
-                number: self._inputs.get_watermark_offsets(
-                    TopicPartition(self._group.changelog, number), timeout=ANSWER_SECONDS
-                )[1]
-                for number in self._owners
-            }
-        except _GoneError as error:
-            if error.topic == self._group.changelog:
-                raise
-            log.warning("%s: %s", self._group.name, error)
-            return
-        except (KafkaException, TimeoutError) as error:
-            log.warning("%s: the brokers don't say how its topics are (%r)", self._group.name, error)
-            return
-        for number, end in ends.items():
+        for number, end in sight.ends.items():
             self._owners[number].look(end)
-        changed = [topic for topic in self._group.inputs if ids[topic] != self._ids[topic]]
-        if ids[self._group.changelog] != self._ids[self._group.changelog]:
-            raise PlaneError(f"{self._group.changelog} was deleted and made again while its state was in use")
-        if changed:
-            log.warning("%s: %s made anew; read from the beginning", self._group.name, ", ".join(changed))
-            self._ids = ids
+        if sight.anew:
             for number in list(self._owners):
                 self._relearn(number)
 
-    def _complain(self, record: Fetched, error: KafkaError) -> None:
-        place = f"{record.topic()}[{record.partition()}]"
-        if error.fatal():
-            raise PlaneError(f"{place}: {error.str()}")
-        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+    def _hear_of_an_input(self, record: Fetched, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin so
             self._out_of_range(record)
         else:
-            log.warning("%s: %s", place, error.str())
+            complain(record, error)
 
     def _out_of_range(self, record: Fetched) -> None:
         """Our position is not on the topic any more: retention passed us, or it is another topic."""
         place = TopicPartition(record.topic(), record.partition())
-        self._topics_at = 0.0
+        self._watch.hurry()
         try:
             low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         except KafkaException as error:
@@ -689,45 +430,18 @@ class Plane:
         self._inputs.incremental_assign([TopicPartition(place.topic, place.partition, low)])
 
     def _looked_at(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
-        assignment = self._assignment
+        assignment = self._restorer.assignment
         if assignment is None:
             return None, ()
         return assignment.generation, tuple(map(self._look_at, sorted(assignment.active | assignment.standby)))
 
     def _look_at(self, number: int) -> PartitionStatus:
-        replica, recovery = self._replicas.get(number), self._recoveries.get(number)
-        owner = self._owners.get(number)
-        restored = replica.restored - (recovery.read_at_start if recovery else 0) if replica else 0
-        eta = None
-        if recovery is not None and restored:
-            spent = time.monotonic() - recovery.began
-            eta = max(0.0, (recovery.wanted - restored) * spent / restored)
-        role: Role = "active" if owner else "recovering" if recovery else "standby"
-        return PartitionStatus(
-            partition=number,
-            role="waiting" if number in self._unbegun else role,
-            lag=self._lag(number),
-            restored=restored,
-            to_restore=recovery.wanted if recovery else restored,
-            eta_seconds=eta,
-            parked=len(owner.partition.parked) if owner else 0,
-        )
-
-    def _tell_progress(self, now: float) -> None:
-        if now < self._progress_at:
-            return
-        self._progress_at = now + PROGRESS_SECONDS
-        for each in self._told[1]:
-            if each.role == "recovering":
-                left = "" if each.eta_seconds is None else f", about {each.eta_seconds:.0f} s to go"
-                log.info(
-                    "%s[%s]: %s of %s changelog records restored%s",
-                    *(self._group.name, each.partition, each.restored, each.to_restore, left),
-                )
+        status, owner = self._restorer.look_at(number), self._owners.get(number)
+        if owner is None:
+            return status
+        return replace(status, role="active", lag=self._lag(number), parked=len(owner.partition.parked))
 
     def _lag(self, number: int) -> int:
-        if number not in self._owners:
-            return 0
         places = [TopicPartition(topic, number) for topic in self._group.inputs]
         lag = 0
         for place in self._inputs.position(places):
@@ -735,10 +449,6 @@ class Plane:
             if place.offset >= 0 and high >= 0:
                 lag += max(0, high - place.offset)
         return lag
-
-
-def _fetched(consumer: Consumer, most: int, seconds: float) -> list[Fetched]:
-    return cast("list[Fetched]", consumer.consume(most, seconds))
 
 
 def _monotonic() -> int:

@@ -1,7 +1,7 @@
 """A partition's changelog, folded into the local store: what an owner starts from and a standby keeps ready."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -10,7 +10,6 @@ from streams.changelog import Marker, Place, decode
 from streams.fold import Fold
 from streams.kafka.fetched import Fetched
 from streams.packing import ENCODER, decoder
-from streams.service import Service
 from streams.state import Header, StateCodec, header
 from streams.step import Entry
 from streams.stores import Store
@@ -44,25 +43,24 @@ class Replica(Generic[S]):
     """Reads the changelog from its checkpoint on; the owner goes on from there."""
 
     def __init__(
-        self, service: Service[S, Any], store: Store, *, changelog: str, topic_id: str, partition: int
+        self, states: StateCodec[S], store: Store, *, service: str, changelog: str, topic_id: str, partition: int
     ) -> None:
         self.partition = partition
-        self._codec = StateCodec(service)
+        self._states = states
         self._store = store
+        self._service = service
         self.changelog = changelog
-        self._topic_id = topic_id
         self._decoded: dict[str, Entry[S] | None] = {}
+        #: How many records were read since it was made.
+        self.restored = 0
+        self.begin(topic_id)
+
+    def begin(self, topic_id: str) -> None:
+        """Know only what is in the store: what was read beyond the checkpoint is read once more."""
+        self._topic_id = topic_id
         self.fold = Fold()
         #: The next changelog offset to read.
         self.offset = 0
-        #: How many records were read since this began.
-        self.restored = 0
-        if store.meta is not None:
-            self._go_on(service.name, _CHECKPOINT.decode(store.meta))
-
-    def begin_again(self) -> None:
-        """Forget everything that is not in the store: what was read beyond the checkpoint is read once more."""
-        self.fold, self.offset = Fold(), 0
         self._decoded.clear()
         if self._store.meta is not None:
             self._restore(_CHECKPOINT.decode(self._store.meta))
@@ -73,10 +71,10 @@ class Replica(Generic[S]):
         except KeyError:
             pass
         raw = self._store.get(key.encode())
-        return self._remember(key, None if raw is None else self._codec.decode(key, raw))
+        return self._remember(key, None if raw is None else self._states.decode(key, raw))
 
     def encoded(self, key: str, entry: Entry[S]) -> bytes:
-        return self._codec.encode(key, entry)
+        return self._states.encode(key, entry)
 
     def read(self, records: Sequence[Fetched]) -> None:
         """Fold what was fetched of the changelog. Raises ChangelogError where going on would lose state."""
@@ -122,21 +120,19 @@ class Replica(Generic[S]):
             head = header(raw)
             if head.due is not None or head.pending:  # who is parked is due
                 key = raw_key.decode()
-                yield key, head, self._codec.decode(key, raw) if head.pending else None
+                yield key, head, self._states.decode(key, raw) if head.pending else None
 
     def close(self) -> None:
         self._store.close()
 
-    def _go_on(self, service: str, checkpoint: Checkpoint) -> None:
+    def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.topic_id != self._topic_id:
             raise StaleStoreError(
-                f"{service}: the local store of partition {self.partition} was filled from another {self.changelog} "
-                f"(topic id {checkpoint.topic_id}, now {self._topic_id}): the topic was deleted and made again. "
-                f"Restore it; or go on without: orderflow state drop {service} --partition {self.partition}"
+                f"{self._service}: the local store of partition {self.partition} was filled from another "
+                f"{self.changelog} (topic id {checkpoint.topic_id}, now {self._topic_id}): the topic was deleted and "
+                "made again. Restore it; or go on without: orderflow state drop "
+                f"{self._service} --partition {self.partition}"
             )
-        self._restore(checkpoint)
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
         self.offset = checkpoint.offset
         self.fold.epoch, self.fold.paid = checkpoint.epoch, checkpoint.paid
         self.fold.last_round, self.fold.topics = checkpoint.round, checkpoint.topics

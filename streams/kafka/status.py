@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from streams.effects import Circuit
 from streams.kafka.counters import Counters
 
 Role = Literal["recovering", "active", "standby", "waiting"]
-Circuit = Literal["closed", "open", "half open"]
 
 
 @dataclass(frozen=True, slots=True)

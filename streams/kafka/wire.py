@@ -59,6 +59,7 @@ class Codecs(NamedTuple):
     environment: str
     messages: Codec
     own: OwnCodec
+    states: StateCodec[Any]
     #: Topics whose records also carry CloudEvents headers.
     cloudevents: frozenset[str] = frozenset()
     tracer: Tracer | None = None
@@ -85,7 +86,6 @@ class Wire:
         #: When the present decision began, where somebody follows.
         self._began_ns = 0
         self._suspects = suspects
-        self._states = StateCodec(codecs.service)
         self._codecs = codecs
         self._service = codecs.service
         self._partition = partition
@@ -142,13 +142,13 @@ class Wire:
         name = topic.name(self._codecs.environment)
         if name in self._codecs.cloudevents:
             addressed = message.model_copy(update={"meta": Meta.model_validate(envelope)})
-            headers = tuple(headers_of(addressed, f"/{self._service.name}", 0))
+            headers = tuple(headers_of(addressed, f"/orderflow/{self._service.name}", int(time.time() * 1000)))
         return Output(name, partition_of(raw_key, topic.partitions), raw_key, value, headers)
 
     def check(self, key: str, entry: Entry[Any] | None, outputs: tuple[Output, ...]) -> None:
         if key not in self._suspects:
             return
-        kept = b"" if entry is None else self._states.encode(key, entry)
+        kept = b"" if entry is None else self._codecs.states.encode(key, entry)
         size = len(kept) + sum(map(self.size, outputs))
         if size > _LARGEST_DECISION:
             raise TooLargeError(

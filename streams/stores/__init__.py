@@ -44,6 +44,3 @@ class Stores(Protocol):
 
     def open(self, group: str, partition: int) -> Store:
         """Raises StoreError, as every method of the store does."""
-
-    def close(self) -> None:
-        """All that are open."""

@@ -47,6 +47,3 @@ class MemoryStores:
 
     def open(self, group: str, partition: int) -> MemoryStore:  # noqa: ARG002 - in memory they need no name
         return MemoryStore()
-
-    def close(self) -> None:
-        """They go with whoever holds them."""

@@ -161,22 +161,15 @@ class RocksStores:
         self._directory = directory
         # Not by a WriteBufferManager: partitions at rest keep what they hold, those at work would share the rest.
         self._options = _options(Cache(cache_bytes), buffer_bytes // (partitions * _BUFFERS))
-        self._stores: dict[tuple[str, int], RocksStore] = {}
         for gone in directory.glob(f"*/*{_GONE}"):
             _remove(gone)
 
     def open(self, group: str, partition: int) -> RocksStore:
-        store = RocksStore(self._directory / group / str(partition), self._options)
-        self._stores[group, partition] = store
-        return store
+        return RocksStore(self._directory / group / str(partition), self._options)
 
     def kept(self, group: str) -> list[int]:
         """The partitions of which something is on disk."""
         return sorted(int(path.name) for path in (self._directory / group).glob("[0-9]*") if path.name.isdecimal())
-
-    def close(self) -> None:
-        for store in self._stores.values():
-            store.close()
 
 
 def _options(cache: Cache, buffer_bytes: int) -> Options:

@@ -1,6 +1,7 @@
 """`orderflow state drop`, on stores as a worker leaves them."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ORDERFLOW_DATA_DIR", str(tmp_path))
     stores = rocks_stores(tmp_path)
     for group, partition in (("orders.dev", 0), ("orders.dev", 3), ("orders.sit", 0)):
-        stores.open(group, partition).write([(b"key", b"entry")], b"meta")
-    stores.close()
+        with closing(stores.open(group, partition)) as store:
+            store.write([(b"key", b"entry")], b"meta")
     return tmp_path
 
 

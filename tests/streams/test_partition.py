@@ -227,7 +227,7 @@ def test_a_refused_wake_up_is_not_tried_again_in_the_same_life() -> None:
     ((key, deadline),) = life.partition.wakes.take(NOW + 10)
     refused = life.partition.decide([Arrival("own", 1, key, NOW + 10, Wake(deadline))], {}, NOW)
     life.paid(refused)
-    assert (len(refused.refusals), life.entries[KEY].due) == (1, NOW + 10)
+    assert (len(refused.outputs), life.entries[KEY].due) == (1, NOW + 10)
     assert life.partition.wakes.next_at is None
 
 
@@ -245,7 +245,7 @@ def test_a_refused_message_that_waited_lets_a_deadline_of_the_same_time_come() -
     life.entries[KEY] = Entry(version=1, state=1, timer=NOW + 5, parked=(bad,), retry_at=NOW + 5, attempts=1)
     tried = life.partition.decide([Arrival("own", 1, KEY, NOW + 5, Wake(NOW + 5))], {}, NOW + 5)
     life.paid(tried)
-    assert (len(tried.refusals), life.partition.wakes.next_at) == (1, NOW + 5)
+    assert (len(tried.outputs), life.partition.wakes.next_at) == (1, NOW + 5)
 
 
 def test_a_key_wakes_once_at_the_time_that_was_set_last() -> None:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from shutil import which
 from textwrap import dedent
@@ -22,14 +22,14 @@ STORES: dict[str, Callable[[Path], Stores]] = {
 
 
 @pytest.fixture(params=STORES)
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
-    with closing(STORES[request.param](tmp_path)) as stores:
-        yield stores
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    return STORES[request.param](tmp_path)
 
 
 @pytest.fixture
-def store(stores: Stores) -> Store:
-    return stores.open("orders", 0)
+def store(stores: Stores) -> Iterator[Store]:
+    with closing(stores.open("orders", 0)) as store:
+        yield store
 
 
 def test_a_new_store_is_empty(store: Store) -> None:
@@ -101,7 +101,6 @@ def test_a_store_can_be_closed_more_than_once(stores: Stores) -> None:
     store = stores.open("orders", 0)
     store.close()
     store.close()
-    stores.close()
 
 
 def test_nothing_is_left_of_a_store_that_was_destroyed(stores: Stores, tmp_path: Path) -> None:
@@ -115,21 +114,20 @@ def test_nothing_is_left_of_a_store_that_was_destroyed(stores: Stores, tmp_path:
 
 def test_a_closed_store_on_disk_is_there_again(tmp_path: Path) -> None:
     for number in range(3):
-        with closing(RocksStores(tmp_path, partitions=1)) as stores:
-            store = stores.open("orders", 0)
+        with closing(RocksStores(tmp_path, partitions=1).open("orders", 0)) as store:
             assert store.meta == (b"%d" % number if number else None)
             assert [key for key, _ in store.scan()] == [b"%d" % each for each in range(number)]
             store.write([(b"%d" % number, b"value")], b"%d" % (number + 1))
 
 
 def test_a_scan_that_nobody_finished_does_not_keep_the_store_open(tmp_path: Path) -> None:
-    with closing(RocksStores(tmp_path, partitions=1)) as stores:
-        store = stores.open("orders", 0)
+    stores = RocksStores(tmp_path, partitions=1)
+    with closing(stores.open("orders", 0)) as store:
         store.write([(b"a", b"1"), (b"b", b"2")])
         unfinished = store.scan()
         assert next(unfinished) == (b"a", b"1")
-        store.close()
-        assert stores.open("orders", 0).get(b"b") == b"2"
+    with closing(stores.open("orders", 0)) as again:
+        assert again.get(b"b") == b"2"
 
 
 def test_what_a_crash_left_of_a_destroyed_store_is_removed_at_the_next_start(tmp_path: Path) -> None:
@@ -163,8 +161,7 @@ def test_after_kill_9_a_store_is_an_older_one_with_the_meta_of_that_time(tmp_pat
             for _ in range(batches):
                 number = int(writer.stdout.readline())
             writer.kill()
-        with closing(RocksStores(tmp_path, partitions=1)) as stores:
-            store = stores.open("orders", 0)
+        with closing(RocksStores(tmp_path, partitions=1).open("orders", 0)) as store:
             assert store.meta is not None
             assert kept < int(store.meta)
             assert number - batches < int(store.meta)
@@ -177,8 +174,7 @@ def test_after_kill_9_a_store_is_an_older_one_with_the_meta_of_that_time(tmp_pat
 
 
 def test_a_write_waits_for_a_disk_that_is_behind(tmp_path: Path) -> None:
-    with closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17)) as stores:
-        store = stores.open("orders", 0)
+    with closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17).open("orders", 0)) as store:
         for number in range(200):
             store.write([(b"%d" % number, os.urandom(50_000))], b"%d" % number)
         assert {key for key, _ in store.scan()} == {b"%d" % number for number in range(200)}
@@ -186,10 +182,11 @@ def test_a_write_waits_for_a_disk_that_is_behind(tmp_path: Path) -> None:
 
 def test_a_disk_that_stays_behind_is_an_error_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rocks, "STALL_SECONDS", 0)
-    with closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17)) as stores:
-        store = stores.open("orders", 0)
-        with pytest.raises(StoreError, match="the disk took no write for 0 s; see its LOG there"):
-            write_without_pause(store)
+    with (
+        closing(RocksStores(tmp_path, partitions=1, buffer_bytes=2**17).open("orders", 0)) as store,
+        pytest.raises(StoreError, match="the disk took no write for 0 s; see its LOG there"),
+    ):
+        write_without_pause(store)
 
 
 def write_without_pause(store: Store) -> None:
@@ -214,8 +211,7 @@ def test_a_store_that_another_process_has_open_is_refused_with_what_to_do(tmp_pa
 
 
 def test_a_store_that_is_open_already_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with closing(RocksStores(tmp_path, partitions=1)) as stores:
-        stores.open("orders", 0)
+    with closing(RocksStores(tmp_path, partitions=1).open("orders", 0)):
         assert "somebody has it open; give every worker a directory of its own" in opening(tmp_path)
 
 
@@ -226,8 +222,8 @@ def test_a_directory_that_cannot_be_made_is_refused_with_what_to_do(tmp_path: Pa
 
 def filled(directory: Path) -> Path:
     """A store of one table file; the path of that file."""
-    with closing(RocksStores(directory, partitions=1)) as stores:
-        stores.open("orders", 0).write((b"%06d" % number, os.urandom(200)) for number in range(20_000))
+    with closing(RocksStores(directory, partitions=1).open("orders", 0)) as store:
+        store.write((b"%06d" % number, os.urandom(200)) for number in range(20_000))
     (table,) = (directory / "orders" / "0").glob("*.sst")
     return table
 
@@ -244,8 +240,7 @@ def test_damage_in_the_middle_is_neither_an_absent_key_nor_the_end_of_a_scan(tmp
     with table.open("r+b") as file:
         file.seek(table.stat().st_size // 2)
         file.write(b"damage")
-    with closing(RocksStores(tmp_path, partitions=1)) as stores:
-        store = stores.open("orders", 0)
+    with closing(RocksStores(tmp_path, partitions=1).open("orders", 0)) as store:
         with pytest.raises(StoreError, match=r"Corruption: .*; delete that directory"):
             list(store.scan())
         with pytest.raises(StoreError, match=r"Corruption: .*; delete that directory"):
@@ -286,8 +281,9 @@ def test_all_stores_together_keep_to_one_budget_of_memory(tmp_path: Path) -> Non
     budget, partitions, batch = 4 * 2**20, 8, 40
     # The write that fills a buffer goes in whole.
     limit = budget + partitions * 2 * batch * 1_000
-    with closing(RocksStores(tmp_path, partitions=partitions, cache_bytes=budget, buffer_bytes=budget)) as stores:
-        opened = [stores.open("orders", partition) for partition in range(partitions)]
+    stores = RocksStores(tmp_path, partitions=partitions, cache_bytes=budget, buffer_bytes=budget)
+    with ExitStack() as exits:
+        opened = [exits.enter_context(closing(stores.open("orders", partition))) for partition in range(partitions)]
         for number in range(50):
             for store in opened:
                 store.write((b"%d-%d" % (number, each), os.urandom(1_000)) for each in range(batch))

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from streams.hosting import Hosted
-from streams.kafka import plane
+from streams.kafka import watch
 from tests.wounds.service import GATE, Authorize, authorize, counter
 
 # So that a scenario needn't wait for the default to pass.
-plane.TOPICS_SECONDS = 1.0
+watch.TOPICS_SECONDS = 1.0
 
 hosted = Hosted(counter, perform={Authorize: lambda effect, _: authorize(effect, Path(os.environ[GATE]))})

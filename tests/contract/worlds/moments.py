@@ -11,6 +11,7 @@ from streams.kafka.coordinator import Coordinator
 from streams.kafka.owner import Owner
 from streams.kafka.performer import Performer
 from streams.kafka.plane import Plane
+from streams.kafka.restorer import Restorer
 
 #: As after a kill -9: nothing is flushed, no destructor runs, no group is left.
 EXIT_CODE = 9
@@ -52,7 +53,7 @@ class _Cut(NamedTuple):
 class Moment(Enum):
     """The first time that a worker comes here it dies."""
 
-    FOLDED = _Cut(Plane, "_claim", after=False)
+    FOLDED = _Cut(Restorer, "_claim", after=False)
     CLAIMED = _Cut(Plane, "_own_it", after=False)
     OWNED = _Cut(Plane, "_own_it", after=True)
     DECIDED = _Cut(Owner, "_begin", after=False, counts=_decides)

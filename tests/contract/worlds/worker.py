@@ -12,6 +12,7 @@ from typing import Any
 
 from streams.confluent import ConfluentRegistry
 from streams.effects import Perform, Policy
+from streams.hosting import Hosted
 from streams.kafka import control
 from streams.kafka.engine import KafkaEngine, Site
 from streams.service import Service
@@ -62,7 +63,7 @@ async def _live(job: Job) -> None:
         stores=stores,
         session_seconds=job.session_seconds,
     )
-    engine = KafkaEngine(job.service, site, perform=job.perform, policies=job.policies)
+    engine = KafkaEngine(Hosted(job.service, perform=job.perform, policies=job.policies), site)
     try:
         await engine.start()
         while not stop.is_set() and engine.failure is None:

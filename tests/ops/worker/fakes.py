@@ -12,6 +12,7 @@ import structlog
 from examples.python.patience import patience
 from ops.settings import Settings
 from ops.worker.surroundings import Surroundings
+from streams.effects import Circuit
 from streams.hosting import Hosted
 from streams.kafka.counters import Counters
 from streams.kafka.status import PartitionStatus, ServiceStatus
@@ -32,7 +33,7 @@ READY = ServiceStatus(
     partitions=(PartitionStatus(0, "active", 7, 100, 100, None, 1), PartitionStatus(2, "standby", 0, 50, 50, None, 0)),
     effects_in_flight=2,
     lease=True,
-    circuits={"Charge": "open"},
+    circuits={"Charge": Circuit.OPEN},
 )
 JOINING = replace(READY, assigned=False, recovered=False, partitions=(), lease=False)
 RECOVERING = replace(

@@ -19,6 +19,7 @@ from streams import changelog
 from streams.changelog import MARKER_KEY, Record
 from streams.codec import Codec
 from streams.effects import Perform, Policy
+from streams.hosting import Hosted
 from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.fetched import Fetched
 from streams.kafka.topics import changelog_of, dead_letters_of, group_of, internal_topics, own_topic_of
@@ -80,7 +81,7 @@ class Ground:
     ) -> KafkaEngine:
         settings: dict[str, Any] = {"stores": MemoryStores(), "session_seconds": 6.0} | site
         where = Site(environment=self.environment, client=self.client, registry=registry or self.registry, **settings)
-        return KafkaEngine(service, where, perform=perform or {}, policies=policies or {})
+        return KafkaEngine(Hosted(service, perform=perform or {}, policies=policies or {}), where)
 
     def publish(self, *messages: Message) -> None:
         for message in messages:

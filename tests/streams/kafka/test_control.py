@@ -1,11 +1,12 @@
 """The control plane on a real broker, with data planes that only remember."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,8 +18,9 @@ from confluent_kafka.admin import AdminClient
 
 from ops.stack import Addresses
 from ops.stack.ports import any_free
+from ops.stack.waiting import wait_until
 from streams.kafka import control as control_module
-from streams.kafka.control import Control, ControlError, run_all
+from streams.kafka.control import PULSE_SECONDS, Control, ControlError
 from streams.kafka.coordinator import Coordinator
 from streams.kafka.group import Group, Position
 from streams.kafka.lease import Lease
@@ -200,10 +202,7 @@ def test_offsets_are_committed_with_what_identifies_their_topic(stack: Addresses
 
 
 def wait_committed(bootstrap: str, group: Group, topic: str, partition: int, wanted: tuple[int, str]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while (found := committed(bootstrap, group, topic, partition)) != wanted:
-        assert time.monotonic() < deadline, f"committed is {found}"
-        time.sleep(0.1)
+    assert wait_until(lambda: committed(bootstrap, group, topic, partition) == wanted, seconds=SECONDS)
 
 
 def test_a_commit_that_the_coordinator_refused_is_made_again_though_nothing_moved(
@@ -314,10 +313,10 @@ def test_who_was_put_out_of_an_empty_group_commits_nothing_as_a_stranger(
 
 
 def wait_empty(admin: AdminClient, group: Group) -> None:
-    deadline = time.monotonic() + SECONDS
-    while admin.describe_consumer_groups([group.name])[group.name].result(SECONDS).members:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    def empty() -> bool:
+        return not admin.describe_consumer_groups([group.name])[group.name].result(SECONDS).members
+
+    assert wait_until(empty, seconds=SECONDS)
 
 
 def test_a_broker_that_was_away_finds_its_members_again(
@@ -490,6 +489,24 @@ def test_a_lease_that_could_outlive_our_ownership_is_refused(lease: float, sessi
     group = Group("orders.dev", frozenset(), 4, session_seconds=session)
     with pytest.raises(ControlError, match="must not outlive"):
         Control(group, {"bootstrap.servers": "localhost:9092"}, RecordingPlane(), Lease(lease))
+
+
+async def run_all(controls: Collection[Control], stop: asyncio.Event) -> None:
+    """As a worker does: start all, wait for `stop` or for the first failure, stop all. Raises that failure."""
+    failures: list[BaseException] = []
+    try:
+        # Each to its end: what is still starting can't be stopped.
+        starts = await asyncio.gather(*(control.start() for control in controls), return_exceptions=True)
+        failures += filter(None, starts)
+        while not failures and not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), PULSE_SECONDS)
+            failures += filter(None, [control.failure for control in controls])
+    finally:
+        stops = await asyncio.gather(*(control.stop() for control in controls), return_exceptions=True)
+        failures += filter(None, stops)
+    if failures:
+        raise failures[0]
 
 
 def test_all_services_of_a_worker_start_and_stop_together(stack: Addresses, make_group: MakeGroup) -> None:

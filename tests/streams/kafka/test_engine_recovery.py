@@ -11,7 +11,7 @@ from ops.stack import Addresses
 from schemas.orders import ConfirmOrder
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
 from streams.changelog import MARKER_KEY
-from streams.kafka import plane
+from streams.kafka import plane, restorer
 from streams.kafka.replica import Checkpoint
 from streams.kafka.topics import group_of
 from streams.service import Service
@@ -134,10 +134,9 @@ def test_a_long_recovery_tells_how_far_it_is(
     caplog.set_level("INFO")
     ground.publish(*(confirm(order) for order, _ in zip(orders(0), range(3_000), strict=False)))
     run_until(ground, 1)
-    monkeypatch.setattr(plane, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(restorer, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(plane, "STATUS_SECONDS", 0.0)
-    fetched = plane._fetched  # noqa: SLF001 - so that a few thousand records take more than one read
-    monkeypatch.setattr(plane, "_fetched", lambda consumer, _most, seconds: fetched(consumer, 200, seconds))
+    monkeypatch.setattr(restorer, "MOST_RECORDS", 200)
     run_until(ground, 1)
     told = [record for record in caplog.records if "changelog records restored" in record.getMessage()]
     assert told

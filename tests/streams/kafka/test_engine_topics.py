@@ -9,7 +9,7 @@ from confluent_kafka.cimpl import NewPartitions
 from ops.stack import Addresses
 from schemas.orders import ConfirmOrder
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
-from streams.kafka import plane
+from streams.kafka import watch
 from streams.kafka.engine import KafkaEngine
 from streams.kafka.topics import group_of
 from streams.service import Service
@@ -31,7 +31,7 @@ def ground(stack: Addresses, unique: str) -> Ground:
 
 @pytest.fixture
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plane, "TOPICS_SECONDS", 0.5)
+    monkeypatch.setattr(watch, "TOPICS_SECONDS", 0.5)
 
 
 def counted(ground: Ground, number: int) -> Any:

@@ -1,71 +1,69 @@
-"""Many messages of one key at once, on a real broker."""
-
-import asyncio
-import time
-from collections.abc import Callable
-from contextlib import closing
+"""A key that owes more than a record may hold, on a partition that is not alone."""
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
 from ops.stack import Addresses
-from schemas.examples import example_of
 from schemas.orders import ConfirmOrder, OrderConfirmed
-from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
-from streams.codec import Codec
-from streams.confluent import ConfluentRegistry
-from streams.kafka.engine import KafkaEngine, Site
-from streams.kafka.topics import internal_topics
-from streams.partitioner import partition_of
-from streams.producer import Outgoing, deliver
-from streams.stores.memory import MemoryStores
-from streams.topics import TopicAdmin, plan, wanted
-from tests.streams.kafka.counting import counter
+from schemas.payments import PaymentCaptured
+from schemas.topics import ORDERS_COMMANDS, PAYMENTS_EVENTS
+from streams import partition
+from streams.decision import Decision
+from streams.kafka import plane
+from streams.kafka.clients import fetched
+from streams.kafka.fetched import Fetched
+from streams.service import Service
+from tests.streams.kafka.counting import Count
+from tests.streams.kafka.counting import decide as count
+from tests.streams.kafka.engines import Ground, confirm, orders, running, until
 
 pytestmark = pytest.mark.connected
 
-SECONDS = 40.0
-KEY = "00000000-0000-4000-8000-000000000000"
-#: What they owe together is several times what fits into one record of the changelog.
-MANY = 8_000
+MANY = 200
 
 
-def test_a_key_that_owes_more_than_a_record_may_hold_is_decided_in_turns(stack: Addresses, unique: str) -> None:
-    service, client = counter("counter"), {"bootstrap.servers": stack.kafka}
-    declared = [wanted(topic, unique, brokers=1) for topic in (ORDERS_COMMANDS, ORDERS_EVENTS)]
-    declared += internal_topics(service, unique, brokers=1)
-    TopicAdmin(client).apply(plan(declared, {}), declared)
-    with closing(ConfluentRegistry({"url": stack.registry}, registers=True)) as registry:
-        codec = Codec(registry, unique)
-        message = ConfirmOrder(orderId=KEY, inventoryReservationId="1")
-        deliver(client, [Outgoing(ORDERS_COMMANDS.name(unique), KEY, codec.encode(message))] * MANY)
-        codec.encode(example_of(OrderConfirmed))
-        site = Site(environment=unique, client=client, registry=registry, stores=MemoryStores())
-        engine = KafkaEngine(service, site)
-        totals = asyncio.run(_while_running(engine, lambda: _totals(engine, codec, stack.kafka, unique)))
-    assert totals == list(range(1, MANY + 1))
+def decide(state: Count | None, message: ConfirmOrder | PaymentCaptured, at: int) -> Decision[Count]:
+    return count(state, confirm(message.orderId), at)
 
 
-async def _while_running(engine: KafkaEngine, work: Callable[[], list[int]]) -> list[int]:
-    await engine.start()
-    try:
-        return await asyncio.to_thread(work)
-    finally:
-        await engine.stop()
+paid = Service(name="paid", state=Count, decide=decide, sends=(OrderConfirmed,))
 
 
-def _totals(engine: KafkaEngine, codec: Codec, bootstrap: str, environment: str) -> list[int]:
-    """What the service sends, in order."""
-    place = TopicPartition(ORDERS_EVENTS.name(environment), partition_of(KEY.encode(), PARTITIONS), 0)
-    totals: list[int] = []
-    deadline = time.monotonic() + SECONDS
-    with closing(Consumer({"bootstrap.servers": bootstrap, "group.id": "totals"})) as reader:
-        reader.assign([place])
-        while len(totals) < MANY:
-            assert engine.failure is None, engine.failure
-            assert time.monotonic() < deadline, f"only {len(totals)} came"
-            for record in reader.consume(MANY, 1.0):
-                message = codec.decode(record.value())
-                assert isinstance(message, OrderConfirmed)
-                totals.append(message.total)
-    return totals
+@pytest.fixture
+def ground(stack: Addresses, unique: str) -> Ground:
+    ground = Ground(stack.kafka, unique)
+    ground.make_topics(paid)
+    return ground
+
+
+def captured(order_id: str) -> PaymentCaptured:
+    return PaymentCaptured(paymentId=order_id, orderId=order_id, amount=1, currency="EUR", capturedAt=0)
+
+
+def test_what_waits_of_a_batch_is_read_as_of_its_own_partition(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    topics, numbers = (ORDERS_COMMANDS, PAYMENTS_EVENTS), (0, 1)
+    keys = [next(orders(number)) for number in numbers]
+    everything = [message for key in keys for message in [confirm(key), captured(key)] * MANY]
+    names = {topic.name(ground.environment) for topic in topics}
+    come: list[Fetched] = []
+
+    # What one read has is a matter of luck otherwise.
+    def fetched_at_once(consumer: Consumer, most: int, seconds: float) -> list[Fetched]:
+        records = fetched(consumer, most, seconds)
+        if not any(record.topic() in names for record in records):
+            return records
+        come.extend(records)
+        return list(come) if len(come) == len(everything) else []
+
+    monkeypatch.setattr(plane, "fetched", fetched_at_once)
+    monkeypatch.setattr(partition, "MOST_OWED", 2_000)
+    ground.publish(*everything)
+    engine = ground.engine(paid)
+    with running(engine):
+        until(
+            lambda: all(ground.committed(paid, topic)[number][0] == MANY for topic in topics for number in numbers),
+            engine,
+        )
+    assert engine.counters.forwarded == {}
+    entries = ground.entries(paid)
+    assert [entry.state if (entry := entries[key]) else None for key in keys] == [Count(2 * MANY, 2 * MANY)] * 2

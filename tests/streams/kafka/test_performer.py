@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Barrier, Event, Semaphore
 from time import monotonic
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streams.effects import Call, Circuit, Outside, Policy, UnavailableError
+from streams.effects import Call, Circuit, Outside, Perform, Policy, UnavailableError
 from streams.kafka import performer as module
 from streams.kafka.performer import Performer, Result
 
@@ -33,6 +33,18 @@ def call(number: int, effect: Any = None) -> Call:
     return Call(f"key-{number}", f"charge-{number}", effect or Charge(number), attempt=1, deadline=0)
 
 
+class Telling(Performer):
+    """Says when there is a result, on the thread that made it."""
+
+    def __init__(self, perform: Mapping[type, Perform], done: Callable[[], object], **options: Any) -> None:
+        self._done = done
+        super().__init__(perform, **options)
+
+    def _report(self, result: Result) -> None:
+        super()._report(result)
+        self._done()
+
+
 @dataclass
 class Office:
     """A performer with somebody who waits for its results."""
@@ -44,10 +56,10 @@ class Office:
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        self.performer = Performer(
+        self.performer = Telling(
             {Charge: self.perform, Mail: self.mail},
-            {Charge: Policy(at_once=self.at_once)},
             self.came.release,
+            policies={Charge: Policy(at_once=self.at_once)},
             enabled=self.enabled,
         )
 
@@ -107,7 +119,7 @@ def test_a_thread_is_kept_for_the_next_call_which_may_come_as_soon_as_its_result
         came.release()
         assert submitted.acquire(timeout=PATIENCE)
 
-    performer = Performer({Charge: lambda _effect, _id: threading.get_ident()}, {}, done)
+    performer = Telling({Charge: lambda _effect, _id: threading.get_ident()}, done, policies={})
     threads = set()
     performer.submit(call(0))
     for number in range(1, 20):
@@ -227,7 +239,7 @@ called = Event()
 def hang(effect, effect_id):
     called.set()
     Event().wait()
-performer = Performer({int: hang}, {}, lambda: None)
+performer = Performer({int: hang}, {})
 performer.submit(Call("key", "id", 1, 1, 0))
 assert called.wait(10)
 assert performer.close(0.01) == 1
@@ -263,7 +275,7 @@ def test_with_the_outside_every_effect_is_answered_though_the_first_calls_hang_a
         Charge: Policy(deadline=200, first_pause=5, longest_pause=20, at_once=2, breaker_failures=2, breaker_pause=50)
     }
     came = Event()
-    outside, performer = Outside(policies), Performer({Charge: perform}, policies, came.set)
+    outside, performer = Outside(policies), Telling({Charge: perform}, came.set, policies=policies)
     until, began = monotonic() + PATIENCE, monotonic()
     for number in range(40):
         outside.ask(f"key-{number}", f"charge-{number}", Charge(number), 0)

@@ -14,14 +14,15 @@ from schemas.orders import ConfirmOrder
 from schemas.topics import ORDERS_COMMANDS, PARTITIONS
 from streams import changelog
 from streams.changelog import MARKER_KEY, Marker, Place, Record, encode
-from streams.codec import Codec
 from streams.decision import Decision
 from streams.fold import Fold
-from streams.kafka import plane as module
+from streams.kafka import restorer, watch
 from streams.kafka.counters import Counters
+from streams.kafka.engine import KafkaEngine
 from streams.kafka.group import Assignment, Group
 from streams.kafka.lease import Lease
 from streams.kafka.plane import Plane
+from streams.kafka.status import Role
 from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
@@ -49,6 +50,21 @@ def ground(stack: Addresses, unique: str) -> Ground:
     return ground
 
 
+def claims(ground: Ground) -> list[Marker]:
+    """And whatever else was said of partition 0 as a whole."""
+    found = [
+        changelog.decode(Place("", 0, record.offset, MARKER_KEY), record.value)
+        for record in ground.read(ground.changelog(quiet))
+        if (record.partition, record.key) == (0, MARKER_KEY)
+    ]
+    return [said for said in found if isinstance(said, Marker)]
+
+
+def role_of(engine: KafkaEngine, partition: int) -> Role:
+    [role] = [each.role for each in engine.status().partitions if each.partition == partition]
+    return role
+
+
 def counted(ground: Ground, key: str) -> int:
     """The state of a key by the records that count."""
     folds, number = [Fold() for _ in range(PARTITIONS)], 0
@@ -68,16 +84,23 @@ def counted(ground: Ground, key: str) -> int:
 
 
 def test_what_an_owner_wrote_behind_another_ones_claim_is_decided_again(ground: Ground) -> None:
-    key, engine = next(orders(0)), ground.engine(quiet)
-    with running(engine):
-        until(lambda: active(engine) == {*range(PARTITIONS)}, engine)
+    key, first = next(orders(0)), ground.engine(quiet)
+    with running(first):
+        until(lambda: active(first) == {*range(PARTITIONS)}, first)
         ground.publish(confirm(key))
-        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1, engine)
-        claim = Marker(1_000, 0, 0, {})
-        ground.put(ground.changelog(quiet), encode(claim), MARKER_KEY, partition=0)
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1, first)
+        ours = {each.epoch for each in claims(ground)}
+        assert len(ours) == 1
+        # Of the same generation, so that nobody but the group can say who is right.
+        ground.put(ground.changelog(quiet), encode(Marker(ours.pop() + 5, 0, 0, {})), MARKER_KEY, partition=0)
         ground.flush()
         ground.publish(confirm(key))
-        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 2, engine)
+        until(lambda: role_of(first, 0) == "recovering", first)
+    assert ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 1
+    assert counted(ground, key) == 1
+    second = ground.engine(quiet)
+    with running(second):
+        until(lambda: ground.committed(quiet, ORDERS_COMMANDS)[0][0] == 2, second)
     assert counted(ground, key) == 2
 
 
@@ -90,7 +113,7 @@ def data_thread(ground: Ground, lease: Lease, client: dict[str, str]) -> Iterato
         frozenset({ORDERS_COMMANDS.name(ground.environment), own}),
         PARTITIONS,
     )
-    codecs = Codecs(quiet, ground.environment, Codec(ground.registry, ground.environment), OwnCodec(quiet))
+    codecs = Codecs(quiet, ground.environment, ground.codec, OwnCodec(quiet), StateCodec(quiet))
     plane = Plane(codecs, group, client, MemoryStores(), lease, Counters(), perform={}, policies={})
     plane.start()
     plane.assign(Assignment(1, frozenset(range(PARTITIONS)), frozenset()))
@@ -117,8 +140,8 @@ def test_a_partition_is_claimed_by_nobody_whose_lease_has_run_out(ground: Ground
 def test_a_data_thread_asks_on_for_as_long_as_no_broker_answers(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(restorer, "RETRY_SECONDS", 0.1)
     nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}
     with caplog.at_level(logging.WARNING), data_thread(ground, Lease(SECONDS), nowhere) as plane:
         assert wait_until(lambda: caplog.text.count("asked again") > 2 or plane.failure() is not None, seconds=SECONDS)

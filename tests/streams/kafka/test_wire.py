@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.orders import ConfirmOrder
@@ -8,7 +9,10 @@ from streams.kafka.counters import Counters
 from streams.kafka.wire import Codecs, Wire
 from streams.own import OwnCodec
 from streams.service import Service
+from streams.state import StateCodec
+from streams.step import Envelope
 from streams.testing.registry import MemoryRegistry
+from tests.streams.kafka.records import Record
 
 TOPIC = "orders.test.commands"
 
@@ -20,30 +24,24 @@ def decide(state: int | None, message: ConfirmOrder, at: int) -> Decision[int]:
 service = Service(name="counter", state=int, decide=decide)
 
 
-class Fetched:
-    """A record of Kafka."""
-
-    def __init__(self, key: bytes | None, value: bytes) -> None:
-        self.key: Any = lambda: key
-        self.value: Any = lambda: value
-
-    def offset(self) -> int:
-        return 7
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1_000
-
-    def headers(self) -> None:
-        return None
-
-
 def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> None:
     messages = Codec(MemoryRegistry(registers=True), "test")
     value = messages.encode(ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001"))
-    codecs = Codecs(service, "test", messages, OwnCodec(service))
+    codecs = Codecs(service, "test", messages, OwnCodec(service), StateCodec(service))
     wire = Wire(codecs, 0, 1, {TOPIC: TOPIC}, Counters(), suspects=frozenset())
     moved: list[Output] = []
-    records: list[Any] = [Fetched(MARKER_KEY, value), Fetched(b"key", value)]
+    records: list[Any] = [Record(MARKER_KEY, value), Record(b"key", value)]
     first, second = wire.arrivals(TOPIC, records, moved)
     assert isinstance(first.message, Undecodable)
     assert isinstance(second.message, ConfirmOrder)
+
+
+def test_cloudevents_headers_say_which_service_sent_it_and_when() -> None:
+    messages = Codec(MemoryRegistry(), "test")
+    codecs = Codecs(service, "test", messages, OwnCodec(service), StateCodec(service), cloudevents=frozenset({TOPIC}))
+    wire = Wire(codecs, 0, 1, {}, Counters(), suspects=frozenset())
+    message = ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001")
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    headers = dict(wire.output(message, Envelope(messageId="m-1")).headers)
+    assert headers["ce_source"] == b"/orderflow/counter"
+    assert before <= datetime.fromisoformat((headers["ce_time"] or b"").decode()) <= datetime.now(UTC)
