@@ -144,9 +144,7 @@ def test_each_step_is_asked_for_once_the_one_before_is_done() -> None:
             completedAt=saga.at,
         )
     ]
-    assert saga.checkout.phase is Phase.COMPLETED
-    assert saga.timer is None
-    assert saga.expires == saga.at + TERMINAL_STAYS
+    assert [saga.checkout.phase, saga.timer, saga.expires] == [Phase.COMPLETED, None, saga.at + TERMINAL_STAYS]
 
 
 @pytest.mark.parametrize(
