@@ -233,6 +233,5 @@ place_order = Saga(
             within=WITHIN,
         ),
     ),
-    cancelled=OrderCancelled,
     stopped=_stopped,
 )

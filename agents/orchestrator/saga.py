@@ -61,8 +61,6 @@ class Saga:
     """Its steps in their order."""
 
     steps: tuple[Step, ...]
-    #: Tells, from the outside, that the customer wants none of it any more.
-    cancelled: type[Message]
     #: What it is called that something is undone before we asked for that, and why in words.
     stopped: Callable[[Message], tuple[CheckoutFailureReason, str]]
 
@@ -70,7 +68,7 @@ class Saga:
     def answers(self) -> tuple[type[Message], ...]:
         """All that it waits for."""
         each = [answer for step in self.steps for answer in (step.ok, step.no, step.stands, *step.undone)]
-        return tuple(dict.fromkeys(answer for answer in (*each, self.cancelled) if answer is not None))
+        return tuple(dict.fromkeys(answer for answer in each if answer is not None))
 
     def decide(self, checkout: Checkout | None, message: Message | Wake, at: int) -> Decision[Checkout]:
         if isinstance(message, StartCheckout):
@@ -109,9 +107,8 @@ class Saga:
             return _as_it_is(checkout) if learnt is None else self._go_on(learnt, step, at)
         if step.no is not None and isinstance(message, step.no):
             return self._fail(checkout, Failure(step.name, step.refused, step.why(message)), at)
-        in_doubt = _in_doubt(checkout, step)
-        if isinstance(message, self.cancelled) or self._gone(in_doubt, message):
-            return self._fail(in_doubt, Failure(step.name, *self.stopped(message)), at, message)
+        if any(isinstance(message, each.undone) for each in self.steps):
+            return self._fail(_in_doubt(checkout, step), Failure(step.name, *self.stopped(message)), at, message)
         return _as_it_is(checkout)
 
     def _go_on(self, checkout: Checkout, step: Step, at: int) -> Decision[Checkout]:
@@ -156,7 +153,7 @@ class Saga:
 
     def _undoing(self, checkout: Checkout, message: Message, at: int) -> Decision[Checkout]:
         stands = self._step(checkout.asked).stands
-        if stands is not None and isinstance(message, stands) and not checkout.undone:
+        if stands is not None and isinstance(message, stands):
             return self._complete(replace(checkout, failure=None), at)
         late = self._unexpected(checkout, message)
         heard = self._heard(checkout, message) if late is None else _in_doubt(checkout, late)
@@ -174,12 +171,9 @@ class Saga:
         settled = checkout.done + checkout.undone
         return next((step for step in self.steps if isinstance(message, step.ok) and step.name not in settled), None)
 
-    def _gone(self, checkout: Checkout, message: Message) -> tuple[CheckoutStep, ...]:
-        """An answer may tell that several steps are undone: money that went back is not held either."""
-        return tuple(name for name in reversed(checkout.done) if isinstance(message, self._step(name).undone))
-
     def _heard(self, checkout: Checkout, message: Message) -> Checkout:
-        gone = self._gone(checkout, message)
+        """An answer may tell that several steps are undone: money that went back is not held either."""
+        gone = tuple(name for name in reversed(checkout.done) if isinstance(message, self._step(name).undone))
         return replace(checkout, done=_without(checkout.done, *gone), undone=checkout.undone + gone)
 
     def _undo_next(self, checkout: Checkout, at: int) -> Decision[Checkout]:

@@ -407,9 +407,10 @@ def test_the_order_is_called_off_before_its_money_goes_back() -> None:
     assert kinds(saga.hear(CANCELLED)) == [RefundPayment]
 
 
-def test_an_order_that_can_not_be_called_off_any_more_was_bought() -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_an_order_that_can_not_be_called_off_any_more_was_bought(stopped: bool) -> None:
     saga = asked(CONFIRM)
-    saga.silence(MOST_ASKS)
+    saga.hear(EXPIRED) if stopped else saga.silence(MOST_ASKS)
     assert kinds(saga.hear(example_of(OrderCancellationRejected))) == [CheckoutCompleted]
     assert (saga.checkout.phase, saga.checkout.failure) == (Phase.COMPLETED, None)
 
