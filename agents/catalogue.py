@@ -2,8 +2,14 @@
 
 from typing import Any
 
+from agents.checkout.service import checkout
+from agents.inventory.service import inventory
+from agents.orchestrator.service import orchestrator
+from agents.orders.service import orders
+from agents.payments.service import payments
+from agents.stock.service import stock
 from streams.hosting import Hosted
 from streams.service import Service
 
-#: Those with effects come with who performs them.
-SERVICES: tuple[Service[Any, Any] | Hosted, ...] = ()
+#: In the order that an order meets them. Those with effects come with who performs them, or `ops` knows who does.
+SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (checkout, orchestrator, inventory, stock, payments, orders)

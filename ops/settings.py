@@ -94,6 +94,22 @@ class Settings(BaseSettings):
         float, Field(ge=6, le=20, description="A worker that is not heard of for so long loses its partitions.")
     ] = 10.0
 
+    gateway: Annotated[
+        str,
+        StringConstraints(pattern=r"^(calm|rough)$"),
+        Field(
+            description="How the simulated payment gateway behaves: calm says yes at once; rough declines, is slow, "
+            "breaks off and is away at times."
+        ),
+    ] = "calm"
+    gateway_ledger: Annotated[
+        Path | None,
+        Field(
+            description="The file where the simulated gateway remembers what it did; all workers of an environment "
+            "need the same. By default gateway.sqlite under ORDERFLOW_DATA_DIR."
+        ),
+    ] = None
+
     http_host: Annotated[
         str, Field(description="Where a worker answers /live, /ready and /metrics. They ask for no password.")
     ] = "127.0.0.1"

@@ -144,6 +144,7 @@ _HERE: Mapping[str, Any] = {
     "CheckoutFailed.detail": "the card was declined",
     "PaymentStatus.paymentStatus": "completed",
     "FraudCheckFailed.score": 0.97,
+    "PlacedPayment.amount": SUBTOTAL,
     "OrderRejected.detail": "its cancellation came first",
     "OrderPlacedOnHold.reviewBy": CHECKED_OUT_AT + _DAY,
     "OrderFulfilmentStarted.warehouseId": "HAM-1",

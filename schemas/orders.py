@@ -367,7 +367,7 @@ class OrderCancellationRejected(
     rejectedAt: Annotated[Timestamp, Field(description="When the request was turned down.")]
 
 
-class OrderCompleted(Event, topic=topics.ORDERS_EVENTS, key="orderId", producers=("orders",)):
+class OrderCompleted(Event, topic=topics.ORDERS_EVENTS, key="orderId", producers=("orders",), consumers=("payments",)):
     """The goods are with the customer: the order is done."""
 
     orderId: OrderId

@@ -98,7 +98,8 @@ class Codec:
         reading = self._reading(value)
         return reading if isinstance(reading, Undecodable) else reading.type
 
-    def decode(self, value: bytes | None) -> Message | Undecodable:
+    def decode(self, value: bytes | None, key: str = "") -> Message | Undecodable:
+        """`key`: of its record. Where it may stand in the message, too, and does not, it is filled in."""
         if value is None:
             return _TOMBSTONE
         reading = self._reading(value)
@@ -107,12 +108,15 @@ class Codec:
         body = BytesIO(value)
         body.seek(_FRAMING.size)
         try:
-            fields = schemaless_reader(body, reading.writer, reading.reader)
+            fields: Any = schemaless_reader(body, reading.writer, reading.reader)
         except Exception as cause:  # noqa: BLE001 - the ways in which fastavro fails on arbitrary bytes are an open set
             return _unreadable(reading, cause, ended=body.tell() >= len(value))
         # fastavro stops where the schema does and leaves the rest unsaid.
         if (rest := len(value) - body.tell()) != 0:
             return Undecodable(Reason.TRAILING_BYTES, f"{rest} bytes after {reading.type.__name__}")
+        named = reading.type.contract.key
+        if key and named and fields[named] is None:
+            fields[named] = key
         try:
             return reading.validate(fields)
         except ValidationError as cause:

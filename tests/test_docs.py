@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.inventory.deadlines import RESERVATION_STAYS
 from schemas.topics import PARTITIONS, TOPICS
 from streams.partitioner import partition_of
 
@@ -42,3 +43,8 @@ def test_the_keys_to_compare_a_client_with_lie_where_the_page_says() -> None:
     assert rows
     for key, of_four, of_seven in rows:
         assert [partition_of(key.encode(), count) for count in (4, 7)] == [int(of_four), int(of_seven)]
+
+
+def test_a_reservation_stays_for_as_long_as_the_page_says() -> None:
+    minutes = RESERVATION_STAYS // 60_000
+    assert f"nothing for {minutes} minutes" in text(ROOT / "docs" / "inventory.md")

@@ -49,7 +49,7 @@ def worker(
         typer.echo(metrics.table(), nl=False)
         return
     settings = load()
-    wanted = chosen(services or (), offered(app), every=every or (app is not None and not services))
+    wanted = chosen(services or (), offered(app, settings), every=every or (app is not None and not services))
     logs.configure(settings)
     with tracing.tracer(settings) as tracer:
         surroundings = Surroundings(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.catalogue import SERVICES
+from ops.gateway.hosting import with_gateway
+from ops.settings import Settings
 from schemas.errors import OrderflowError
 from streams.hosting import Hosted
 from streams.service import Service
@@ -35,13 +37,13 @@ def attribute(place: str) -> Any:
         raise NoServiceError(f"{place}: {module} has no {name}") from error
 
 
-def offered(app: str | None) -> tuple[Hosted, ...]:
+def offered(app: str | None, settings: Settings) -> tuple[Hosted, ...]:
     """The services of `app`, else those of the catalogue. Raises ServiceError for an effect that nobody performs."""
     found = SERVICES if app is None else attribute(app)
     services = tuple(found) if isinstance(found, Iterable) else (found,)
     if not all(isinstance(each, Service | Hosted) for each in services) or (app and not services):
         raise NoServiceError(f"{app} is neither a Service or Hosted nor a list of them")
-    return tuple(each if isinstance(each, Hosted) else Hosted(each) for each in services)
+    return tuple(each if isinstance(each, Hosted) else with_gateway(each, settings) for each in services)
 
 
 def chosen(names: Sequence[str], offered: Iterable[Hosted], *, every: bool) -> list[Hosted]:

@@ -109,7 +109,7 @@ class Wire:
                 message: Any = Undecodable(Reason.INVALID, f"its key is not UTF-8: {raw_key!r}")
                 yield Arrival(alias, offset, repr(raw_key), at, message, record)
                 continue
-            message = self._read(topic, value)
+            message = self._read(topic, value, key)
             if message is None:
                 counters.skipped += 1
                 continue
@@ -195,7 +195,7 @@ class Wire:
         topic = self._names.get(parked.topic, parked.topic)
         self._began_ns = time.time_ns()
         raw = Raw(topic, parked.offset, key.encode(), parked.value, parked.headers)
-        message = self._read(topic, parked.value)
+        message = self._read(topic, parked.value, key)
         if isinstance(message, Message) and message.meta is None:
             message = with_meta(message, lambda: parked.headers, topic, self._partition, parked.offset)
         elif message is None:
@@ -216,14 +216,14 @@ class Wire:
             sends=[type(message).__name__ for message in sends],
         )
 
-    def _read(self, topic: str, value: bytes | None) -> Any:
+    def _read(self, topic: str, value: bytes | None, key: str) -> Any:
         """What the record says; None if it is of a type that the service doesn't consume."""
         if topic == self._own:
             return self._codecs.own.decode(value)
         try:
             kind = self._codecs.messages.type_of(value)
             if not isinstance(kind, Undecodable):
-                return self._codecs.messages.decode(value) if kind in self._consumes else None
+                return self._codecs.messages.decode(value, key) if kind in self._consumes else None
         except RegistryError as error:
             return Later(str(error))
         # On a compacted topic a tombstone says that a key is gone, which is no message to anybody.

@@ -86,12 +86,15 @@ class Twin:
     def dead_letters(self) -> list[DeadLetter]:
         return [letter for task in self._tasks for letter in task.dead_letters]
 
-    def publish(self, message: Message) -> None:
-        """As a producer does."""
-        topic = message.contract.topic
-        if topic is None or message.record_key is None:
+    def publish(self, message: Message, key: str | None = None) -> None:
+        """As a producer does. `key`: of its record, where the message leaves it out; its receivers find it there."""
+        topic, named = message.contract.topic, message.contract.key
+        if key is not None and named is not None and message.record_key is None:
+            message = message.model_copy(update={named: key})
+        key = message.record_key or key
+        if topic is None or key is None:
             raise ValueError(f"{type(message).__name__} has no topic or no key: it can't be published")
-        self._log.append(topic.name(ENVIRONMENT), message.record_key, message)
+        self._log.append(topic.name(ENVIRONMENT), key, message)
 
     def messages(self, topic: Topic) -> list[Message]:
         """All that was ever published on a topic, partition by partition, repeats and all."""

@@ -63,6 +63,7 @@ RECEIVERS = {
     },
     **{name: {"cart-api", "checkout-api"} for name in ("CheckoutCompleted", "CheckoutFailed")},
     "CheckoutRejected": {"cart-api"},
+    "OrderCompleted": {"payments"},
 }
 #: Ours to design, and grown since the first release.
 GROWN = {"CheckoutRejected": "1.1.0"}

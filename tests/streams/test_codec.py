@@ -12,6 +12,7 @@ from pydantic import Field
 
 from schemas import topics
 from schemas.avsc import Schema, avro_schema, fullname
+from schemas.inventory import ReserveInventory
 from schemas.message import Event, Message, Meta
 from schemas.payments import PaymentFailed, PaymentFailureReason
 from schemas.types import Array, Symbols
@@ -48,6 +49,10 @@ def declined(**changes: Any) -> PaymentFailed:
         "meta": Meta(messageId="payments:1", causationId="cart:1"),
     }
     return PaymentFailed(**fields | changes)
+
+
+def reserve(reservation: str | None) -> ReserveInventory:
+    return ReserveInventory(reservationId=reservation, cartId=PAYMENT, items=())
 
 
 @pytest.fixture
@@ -171,6 +176,23 @@ def reason_of(read: Message | Undecodable) -> tuple[Reason, str]:
 def test_a_tombstone_says_so(codec: Codec) -> None:
     assert reason_of(codec.decode(None))[0] == Reason.NO_VALUE
     assert codec.type_of(None) == codec.decode(None)
+
+
+def test_a_key_field_that_the_sender_left_out_is_filled_in_from_the_records_key(codec: Codec) -> None:
+    value = codec.encode(reserve(None))
+    assert codec.decode(value, ORDER) == reserve(ORDER)
+    assert codec.decode(value) == reserve(None)
+
+
+def test_a_key_field_that_the_sender_gave_stays(codec: Codec) -> None:
+    assert codec.decode(codec.encode(reserve(ORDER)), PAYMENT) == reserve(ORDER)
+
+
+def test_a_key_that_is_none_for_its_message_is_named(codec: Codec) -> None:
+    reason, detail = reason_of(codec.decode(codec.encode(reserve(None)), "cart-7"))
+    assert reason is Reason.INVALID
+    assert detail.startswith("ReserveInventory.reservationId: ")
+    assert detail.endswith("not 'cart-7'")
 
 
 @pytest.mark.parametrize("length", range(5))

@@ -7,6 +7,7 @@ import pytest
 
 from agents.catalogue import SERVICES
 from examples.python.patience import patience
+from ops.settings import Settings
 from ops.worker.services import NoServiceError, attribute, chosen, offered
 from streams.effects import Policy
 from streams.hosting import Hosted
@@ -47,15 +48,15 @@ def test_two_services_of_one_name_would_share_their_state() -> None:
 
 
 def test_an_app_is_a_service_with_or_without_performers_or_a_list_else_there_is_the_catalogue() -> None:
-    assert offered("examples.python.patience:patience") == (Hosted(patience),)
-    assert offered("tests.ops.worker.charging:charging") == (charging,)
-    assert offered("tests.ops.worker.fakes:both") == (Hosted(patience), Hosted(kindness))
-    assert len(offered(None)) == len(SERVICES)
+    assert offered("examples.python.patience:patience", Settings()) == (Hosted(patience),)
+    assert offered("tests.ops.worker.charging:charging", Settings()) == (charging,)
+    assert offered("tests.ops.worker.fakes:both", Settings()) == (Hosted(patience), Hosted(kindness))
+    assert len(offered(None, Settings())) == len(SERVICES)
 
 
 def test_an_app_with_an_effect_that_nobody_performs_is_refused_before_it_starts() -> None:
     with pytest.raises(ServiceError, match=r"charging: nobody performs Charge; say who: Hosted\(charging, perform"):
-        offered("tests.ops.worker.charging:service")
+        offered("tests.ops.worker.charging:service", Settings())
 
 
 def test_a_performer_or_a_policy_of_what_is_never_asked_for_is_a_slip() -> None:
@@ -77,7 +78,7 @@ def test_a_performer_or_a_policy_of_what_is_never_asked_for_is_a_slip() -> None:
 )
 def test_an_app_that_is_none_is_told_what_it_is_instead(app: str, problem: str) -> None:
     with pytest.raises(NoServiceError, match=problem):
-        offered(app)
+        offered(app, Settings())
 
 
 def test_a_module_is_found_from_where_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

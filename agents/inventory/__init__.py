@@ -1,0 +1,1 @@
+"""Reservations: all that a checkout needs, or none of it."""

@@ -1,0 +1,1 @@
+"""Orders: an order's life, from placed or created to completed or cancelled. Keyed by orderId."""

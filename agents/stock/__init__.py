@@ -1,0 +1,1 @@
+"""How many pieces there are of a product."""
