@@ -39,11 +39,9 @@ from schemas.payments import (
     RefundProcessed,
     VoidPayment,
 )
-from streams.decision import Decision, Wake
-from streams.service import Service
-from streams.testing.purity import guarded
+from streams.decision import Performed, Wake
+from tests.agents.talk import Talk
 
-AT = 1_772_443_800_000
 STEPS = tuple(step.name for step in place_order.steps)
 RESERVE, AUTHORIZE, CREATE, CAPTURE, CONFIRM = STEPS
 
@@ -78,45 +76,31 @@ PARTS = {
 }
 
 
-class Saga:
-    """A second passes before each message; it ends a test where a decision is not what the service declares."""
+class Saga(Talk[Checkout]):
+    """Of one checkout."""
 
     def __init__(self, *heard: Message) -> None:
-        self._service: Service[Checkout, Any] = guarded(orchestrator)
-        self.at = AT
-        self.state: Checkout | None = None
-        self.timer: int | None = None
-        self.expires: int | None = None
+        super().__init__(orchestrator)
         #: All that it ever sent.
         self.sent: list[Message] = []
-        self.hear(*heard)
+        self.after(*heard)
 
-    def hear(self, *messages: Message) -> list[Message]:
-        """What is sent because of them."""
-        return [sent for message in messages for sent in self._decide(message, self.at + 1_000)]
-
-    def silence(self, times: int = 1) -> list[Message]:
-        """Nobody says anything until its deadline has passed, so many times."""
-        sent: list[Message] = []
-        for _ in range(times):
-            assert self.timer is not None
-            sent += self._decide(Wake(self.timer), max(self.at, self.timer))
+    def hear(self, message: Message | Performed[Any] | Wake) -> tuple[Message, ...]:
+        sent = super().hear(message)
+        self.sent += sent
         return sent
+
+    def hears(self, *messages: Message) -> list[Message]:
+        """What is sent because of them."""
+        return [sent for message in messages for sent in self.hear(message)]
+
+    def silences(self, times: int) -> list[Message]:
+        return [sent for _ in range(times) for sent in self.silence()]
 
     @property
     def checkout(self) -> Checkout:
         assert self.state is not None
         return self.state
-
-    def _decide(self, message: Message | Wake, at: int) -> Sequence[Message]:
-        self.at = at
-        decision = self._service.decide(self.state, message, at)
-        assert isinstance(decision, Decision)
-        assert {type(each) for each in decision.sends} <= set(orchestrator.sends)
-        assert not (isinstance(message, Wake) and decision.timer is not None and decision.timer <= message.deadline)
-        self.state, self.timer, self.expires = decision.state, decision.timer, decision.expires
-        self.sent += decision.sends
-        return decision.sends
 
 
 def asked(step: CheckoutStep) -> Saga:

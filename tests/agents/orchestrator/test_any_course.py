@@ -64,7 +64,7 @@ class Course(RuleBasedStateMachine):
 
     @rule()
     def start_again(self) -> None:
-        assert self.saga.hear(START) == []
+        assert self.saga.hear(START) == ()
 
     @rule(name=st.sampled_from(SERVICES), well=WELL)
     def do(self, name: str, well: bool) -> None:
@@ -207,7 +207,7 @@ class Course(RuleBasedStateMachine):
                 for queue in self.news.values():
                     queue.append(answer)
 
-    def _tell(self, messages: list[Message]) -> None:
+    def _tell(self, messages: Answers) -> None:
         for message in messages:
             self._check(message)
             for name, topic in COMMANDS.items():

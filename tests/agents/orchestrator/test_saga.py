@@ -85,7 +85,7 @@ def undone(saga: Saga) -> list[type[Message]]:
         part = PARTS[saga.checkout.asked]
         asked_for.append(part.undo)
         assert isinstance(saga.sent[-1], part.undo)
-        saga.hear(part.undone)
+        saga.hears(part.undone)
     return asked_for
 
 
@@ -95,7 +95,7 @@ def test_it_consumes_all_that_the_saga_waits_for() -> None:
 
 def test_each_step_is_asked_for_once_the_one_before_is_done() -> None:
     saga = Saga()
-    started, reserve = saga.hear(START)
+    started, reserve = saga.hears(START)
     assert started == CheckoutStarted(
         checkoutId=CHECKOUT,
         cartId=CART,
@@ -111,10 +111,10 @@ def test_each_step_is_asked_for_once_the_one_before_is_done() -> None:
         customerId=CUSTOMER,
         items=tuple(StockLine(productId=line["productId"], quantity=line["quantity"]) for line in LINES),
     )
-    assert saga.hear(RESERVED) == [
+    assert saga.hears(RESERVED) == [
         AuthorizePayment(paymentId=CHECKOUT, cartId=CART, customerId=CUSTOMER, amount=TOTAL, currency="EUR")
     ]
-    assert saga.hear(PROCESSED) == [
+    assert saga.hears(PROCESSED) == [
         CreateOrder(
             orderId=CHECKOUT,
             cartId=CART,
@@ -128,12 +128,12 @@ def test_each_step_is_asked_for_once_the_one_before_is_done() -> None:
             paymentAuthorizationId=PROCESSED.transactionId,
         )
     ]
-    assert saga.hear(CREATED) == [CapturePayment(paymentId=CHECKOUT, orderId=CHECKOUT, amount=TOTAL, currency="EUR")]
-    assert saga.hear(CAPTURED) == [
+    assert saga.hears(CREATED) == [CapturePayment(paymentId=CHECKOUT, orderId=CHECKOUT, amount=TOTAL, currency="EUR")]
+    assert saga.hears(CAPTURED) == [
         ConfirmOrder(orderId=CHECKOUT, paymentAuthorizationId=PROCESSED.transactionId, inventoryReservationId=CHECKOUT)
     ]
     assert saga.timer == saga.at + WITHIN
-    assert saga.hear(CONFIRMED) == [
+    assert saga.hears(CONFIRMED) == [
         CheckoutCompleted(
             checkoutId=CHECKOUT,
             cartId=CART,
@@ -185,7 +185,7 @@ def test_a_refusal_undoes_what_was_done_last_first(
     saga = asked(step)
     refusal = PARTS[step].no
     assert refusal is not None
-    saga.hear(refusal)
+    saga.hears(refusal)
     assert undone(saga) == undo
     assert failed(saga) == CheckoutFailed(
         checkoutId=CHECKOUT,
@@ -202,13 +202,13 @@ def test_a_refusal_undoes_what_was_done_last_first(
 
 def test_what_is_taken_back_says_why() -> None:
     saga = asked(CAPTURE)
-    assert saga.hear(NOT_CAPTURED, CANCELLED, VOIDED) == [
+    assert saga.hears(NOT_CAPTURED, CANCELLED, VOIDED) == [
         CancelOrder(orderId=CHECKOUT, reason=CancellationReason.PAYMENT_FAILED),
         VoidPayment(paymentId=CHECKOUT, orderId=CHECKOUT, reason=ReversalReason.CHECKOUT_FAILED),
         ReleaseInventory(reservationId=CHECKOUT, reason=ReleaseReason.CHECKOUT_FAILED),
     ]
     cancelled = asked(CAPTURE)
-    assert cancelled.hear(CANCELLED, REFUNDED) == [
+    assert cancelled.hears(CANCELLED, REFUNDED) == [
         RefundPayment(
             refundId=derived_id("refund", CHECKOUT),
             paymentId=CHECKOUT,
@@ -223,7 +223,7 @@ def test_what_is_taken_back_says_why() -> None:
 
 def test_a_reservation_that_was_given_back_before_it_came_says_so() -> None:
     saga = asked(RESERVE)
-    saga.hear(UNAVAILABLE.model_copy(update={"unavailableItems": ()}))
+    saga.hears(UNAVAILABLE.model_copy(update={"unavailableItems": ()}))
     assert failed(saga).detail == "the reservation had been given back"
 
 
@@ -243,7 +243,7 @@ def test_a_step_that_nobody_answers_is_asked_for_three_times_and_then_undone_as_
 ) -> None:
     saga = asked(step)
     first = saga.sent[-1]
-    assert saga.silence(MOST_ASKS - 1) == [first] * (MOST_ASKS - 1)
+    assert saga.silences(MOST_ASKS - 1) == [first] * (MOST_ASKS - 1)
     saga.silence()
     assert saga.checkout.phase is Phase.UNDOING
     assert undone(saga) == IN_DOUBT[step]
@@ -256,17 +256,17 @@ def test_a_step_that_nobody_answers_is_asked_for_three_times_and_then_undone_as_
 @pytest.mark.parametrize("step", STEPS)
 def test_an_answer_to_the_last_request_goes_on(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS - 1)
-    saga.hear(*COMPLETED_ANSWERS[STEPS.index(step) :])
+    saga.silences(MOST_ASKS - 1)
+    saga.hears(*COMPLETED_ANSWERS[STEPS.index(step) :])
     assert saga.checkout.phase is Phase.COMPLETED
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_success_that_comes_while_it_is_being_undone_is_no_news(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS)
+    saga.silences(MOST_ASKS)
     before = saga.state
-    assert saga.hear(PARTS[step].ok) == []
+    assert saga.hears(PARTS[step].ok) == []
     assert saga.state == before
     assert undone(saga) == IN_DOUBT[step]
 
@@ -276,14 +276,14 @@ def test_a_success_that_follows_a_refusal_while_undoing_is_undone_too(step: Chec
     saga = asked(step)
     refusal = PARTS[step].no
     assert refusal is not None
-    saga.hear(refusal)
+    saga.hears(refusal)
     if step is RESERVE:  # it is over already
-        assert kinds(saga.hear(PARTS[step].ok)) == [ReleaseInventory]
+        assert kinds(saga.hears(PARTS[step].ok)) == [ReleaseInventory]
         return
     first = saga.checkout.asked
     assert first is not None
-    assert saga.hear(PARTS[step].ok) == []
-    saga.hear(PARTS[first].undone)
+    assert saga.hears(PARTS[step].ok) == []
+    saga.hears(PARTS[first].undone)
     undone(saga)
     assert step in failed(saga).compensated
 
@@ -291,33 +291,33 @@ def test_a_success_that_follows_a_refusal_while_undoing_is_undone_too(step: Chec
 @pytest.mark.parametrize("step", STEPS)
 def test_a_success_that_comes_after_the_end_is_undone(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS)
+    saga.silences(MOST_ASKS)
     while saga.checkout.phase is Phase.UNDOING:  # nobody answers any more
         saga.silence()
     assert failed(saga).compensated == ()
     expires = saga.expires
-    assert kinds(saga.hear(PARTS[step].ok)) == [PARTS[step].undo]
+    assert kinds(saga.hears(PARTS[step].ok)) == [PARTS[step].undo]
     assert (saga.timer, saga.expires) == (None, expires)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_success_is_nothing_new_after_an_end_at_which_it_was_undone(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS)
+    saga.silences(MOST_ASKS)
     undone(saga)
-    assert saga.hear(PARTS[step].ok) == []
+    assert saga.hears(PARTS[step].ok) == []
 
 
 def test_money_that_is_still_being_thought_about_is_too_late_after_the_end() -> None:
     saga = Saga(START, UNAVAILABLE)
-    assert kinds(saga.hear(PENDING)) == [VoidPayment]
+    assert kinds(saga.hears(PENDING)) == [VoidPayment]
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_repeats_of_earlier_answers_change_nothing(step: CheckoutStep) -> None:
     saga = asked(step)
     before, timer = saga.state, saga.timer
-    assert saga.hear(START, *COMPLETED_ANSWERS[: STEPS.index(step)]) == []
+    assert saga.hears(START, *COMPLETED_ANSWERS[: STEPS.index(step)]) == []
     assert (saga.state, saga.timer) == (before, timer)
 
 
@@ -327,7 +327,7 @@ def test_answers_to_steps_that_are_yet_to_come_change_nothing(step: CheckoutStep
     before, timer = saga.state, saga.timer
     later = STEPS[STEPS.index(step) + 1 :]
     early = [answer for each in later for answer in (PARTS[each].ok, PARTS[each].no) if answer is not None]
-    assert saga.hear(*early) == []
+    assert saga.hears(*early) == []
     assert (saga.state, saga.timer) == (before, timer)
 
 
@@ -335,27 +335,27 @@ def test_answers_to_steps_that_are_yet_to_come_change_nothing(step: CheckoutStep
 def test_nothing_changes_a_checkout_that_is_completed(answer: Message) -> None:
     saga = Saga(START, *COMPLETED_ANSWERS)
     before, expires = saga.state, saga.expires
-    assert saga.hear(answer, START) == []
+    assert saga.hears(answer, START) == []
     assert (saga.state, saga.timer, saga.expires) == (before, None, expires)
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
 def test_an_answer_about_a_checkout_that_nobody_knows_is_ignored(answer: Message) -> None:
     saga = Saga()
-    assert saga.hear(answer) == []
+    assert saga.hears(answer) == []
     assert saga.state is None
 
 
 def test_a_failed_checkout_is_not_started_again() -> None:
     saga = Saga(START, UNAVAILABLE)
-    assert saga.hear(START) == []
+    assert saga.hears(START) == []
     assert failed(saga).checkoutId == CHECKOUT
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_cancelled_order_is_undone_from_wherever_it_is(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.hear(CANCELLED)
+    saga.hears(CANCELLED)
     wanted = [undo for undo in IN_DOUBT[step] if undo is not CancelOrder]
     assert undone(saga) == wanted
     end = failed(saga)
@@ -366,8 +366,8 @@ def test_a_cancelled_order_is_undone_from_wherever_it_is(step: CheckoutStep) -> 
 @pytest.mark.parametrize("step", [AUTHORIZE, CREATE, CAPTURE, CONFIRM])
 def test_a_cancel_in_the_midst_of_undoing_keeps_the_first_reason(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS)
-    saga.hear(CANCELLED)
+    saga.silences(MOST_ASKS)
+    saga.hears(CANCELLED)
     left = undone(saga)
     assert CancelOrder not in left
     assert failed(saga).reason is CheckoutFailureReason.TIMED_OUT
@@ -376,14 +376,14 @@ def test_a_cancel_in_the_midst_of_undoing_keeps_the_first_reason(step: CheckoutS
 def test_a_cancel_after_a_failure_changes_nothing() -> None:
     saga = Saga(START, UNAVAILABLE)
     before = saga.state
-    assert saga.hear(CANCELLED) == []
+    assert saga.hears(CANCELLED) == []
     assert saga.state == before
 
 
 @pytest.mark.parametrize("step", [AUTHORIZE, CREATE, CAPTURE, CONFIRM])
 def test_a_reservation_that_expires_on_the_way_fails_the_checkout(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.hear(EXPIRED)
+    saga.hears(EXPIRED)
     assert undone(saga) == [undo for undo in IN_DOUBT[step] if undo is not ReleaseInventory]
     end = failed(saga)
     assert (end.step, end.reason) == (step, CheckoutFailureReason.INVENTORY_UNAVAILABLE)
@@ -395,40 +395,40 @@ def test_money_that_goes_back_unasked_tells_of_a_cancel_before_the_order_does(
     step: CheckoutStep, heard: Message
 ) -> None:
     saga = asked(step)
-    saga.hear(heard)
+    saga.hears(heard)
     assert undone(saga) == [CancelOrder, ReleaseInventory]
     assert failed(saga).reason is CheckoutFailureReason.CANCELLED
 
 
 def test_the_order_is_called_off_before_its_money_goes_back() -> None:
     saga = asked(CONFIRM)
-    saga.silence(MOST_ASKS)
+    saga.silences(MOST_ASKS)
     assert kinds(saga.sent[-1:]) == [CancelOrder]
-    assert kinds(saga.hear(CANCELLED)) == [RefundPayment]
+    assert kinds(saga.hears(CANCELLED)) == [RefundPayment]
 
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_an_order_that_can_not_be_called_off_any_more_was_bought(stopped: bool) -> None:
     saga = asked(CONFIRM)
-    saga.hear(EXPIRED) if stopped else saga.silence(MOST_ASKS)
-    assert kinds(saga.hear(example_of(OrderCancellationRejected))) == [CheckoutCompleted]
+    saga.hears(EXPIRED) if stopped else saga.silences(MOST_ASKS)
+    assert kinds(saga.hears(example_of(OrderCancellationRejected))) == [CheckoutCompleted]
     assert (saga.checkout.phase, saga.checkout.failure) == (Phase.COMPLETED, None)
 
 
 def test_money_goes_back_once_for_both_its_steps() -> None:
     saga = asked(CAPTURE)
-    saga.silence(MOST_ASKS)
-    assert saga.hear(REFUNDED) != []
+    saga.silences(MOST_ASKS)
+    assert saga.hears(REFUNDED) != []
     assert saga.checkout.undone == (CAPTURE, AUTHORIZE)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_an_undo_that_nobody_answers_is_given_up_after_ten_tries_and_left_out(step: CheckoutStep) -> None:
     saga = asked(step)
-    saga.silence(MOST_ASKS)
+    saga.silences(MOST_ASKS)
     stuck = PARTS[step]
     began = saga.at
-    assert kinds(saga.silence(MOST_UNDOS - 1)) == [stuck.undo] * (MOST_UNDOS - 1)
+    assert kinds(saga.silences(MOST_UNDOS - 1)) == [stuck.undo] * (MOST_UNDOS - 1)
     # 30 s, a minute, two and four, and then five at a time.
     assert saga.timer is not None
     assert saga.timer - began == 450_000 + 6 * LONGEST_PAUSE
@@ -440,13 +440,13 @@ def test_an_undo_that_nobody_answers_is_given_up_after_ten_tries_and_left_out(st
 def test_a_pending_payment_is_waited_for_and_asked_about_but_not_for_ever() -> None:
     saga = asked(AUTHORIZE)
     timer = saga.timer
-    assert saga.hear(PENDING) == []
+    assert saga.hears(PENDING) == []
     assert saga.timer == timer
     assert kinds(saga.silence()) == [AuthorizePayment]
-    assert kinds(saga.hear(PENDING, PROCESSED)) == [CreateOrder]
+    assert kinds(saga.hears(PENDING, PROCESSED)) == [CreateOrder]
     forever = asked(AUTHORIZE)
-    forever.hear(PENDING)
-    forever.silence(MOST_ASKS)
+    forever.hears(PENDING)
+    forever.silences(MOST_ASKS)
     assert undone(forever) == [VoidPayment, ReleaseInventory]
     assert failed(forever).reason is CheckoutFailureReason.TIMED_OUT
 
