@@ -66,14 +66,14 @@ def _opened(cart: Checkouts, message: CheckoutCart, at: int) -> Decision[Checkou
 def _priced(cart: Checkouts, message: CartCheckedOut, at: int) -> Decision[Checkouts]:
     if message.eventId in cart.event_ids:
         return _kept(cart, at)
-    if cart.late is not None and _cause(message) == cart.late:
-        # Said once more, because the cart was open the first time, and is not now.
-        detail = "the priced cart came after its command had been turned away"
-        return _rejected(cart, message.customerId, CheckoutRejectionReason.NOT_PRICED, detail, at)
     before = cart.live or cart.completed
     if before is not None:
         detail = "this cart's checkout is still under way" if cart.live else "this cart was bought already"
         return _rejected(cart, message.customerId, CheckoutRejectionReason.DUPLICATE, detail, at)
+    if cart.late is not None and _cause(message) == cart.late:
+        # Said once more, because the cart was open the first time, and is not now.
+        detail = "the priced cart came after its command had been turned away"
+        return _rejected(cart, message.customerId, CheckoutRejectionReason.NOT_PRICED, detail, at)
     if wrong := _wrong(message):
         return _rejected(_closed(cart, message), message.customerId, *wrong, at)
     attempt = cart.attempts + 1
