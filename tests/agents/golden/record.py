@@ -1,4 +1,7 @@
-"""Records the histories anew: `python -m tests.agents.golden.record`. docs/decisions/0010 says when that is right."""
+"""Records the histories that are missing: `python -m tests.agents.golden.record`.
+
+One that is there stays as it is; docs/decisions/0010 says when it is right to remove it first.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -128,4 +131,5 @@ def _known(states: Mapping[str, Any], state: Any) -> str:
 
 if __name__ == "__main__":
     for name, story in STORIES.items():
-        (HERE / f"{name}.jsonl").write_text(text(recorded(story)), "utf-8")
+        if not (file := HERE / f"{name}.jsonl").exists():
+            file.write_text(text(recorded(story)), "utf-8")
