@@ -161,10 +161,10 @@ def _live(twin: Twin, load: Load, sent: Sequence[Sent]) -> None:
 def _by_chance(trial: Trial, fault: Fault, befell: Counter[Fault]) -> Crash:
     if fault not in trial.faults:
         return never
-    random, one_in = Random(f"{trial.seed}/{fault}"), _ONE_IN[fault]
+    random, share = Random(f"{trial.seed}/{fault}"), 1 / _ONE_IN[fault]
 
     def happens(_task: Task, _boundary: Boundary) -> bool:
-        if random.randrange(one_in):
+        if random.random() >= share:
             return False
         befell[fault] += 1
         return True
