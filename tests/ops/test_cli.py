@@ -44,7 +44,7 @@ def test_a_verb_without_its_arguments_shows_its_help(
 
 
 VERBS = ["demo", "worker", "up", "down", "status", "logs", "settings", "topics sync", "state drop"]
-SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff")]
+SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff", "roundtrip")]
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *SCHEMA_VERBS])
