@@ -36,41 +36,49 @@ def cleaned(client: dict[str, str], environment: str, services: Services) -> int
 
 
 def _forget(admin: AdminClient, groups: list[str], environment: str) -> None:
-    left = groups
+    refused: dict[str, KafkaException] = {}
 
     def gone() -> bool:
-        nonlocal left
-        left = _refused(
-            admin.delete_consumer_groups(left, request_timeout=DEADLINE_SECONDS),
-            no_matter=KafkaError.GROUP_ID_NOT_FOUND,
-            told=KafkaError.NON_EMPTY_GROUP,
-        )
-        return not left
+        removing = admin.delete_consumer_groups(groups, request_timeout=DEADLINE_SECONDS)
+        refused.clear()
+        refused.update(_refusals(removing, unless=KafkaError.GROUP_ID_NOT_FOUND))
+        return not refused
 
-    if not wait_until(gone, seconds=LEAVE_SECONDS):
-        raise OccupiedError(environment, left, LEAVE_SECONDS)
+    # Also where a cluster is new: its coordinator of groups takes a moment.
+    if wait_until(gone, seconds=LEAVE_SECONDS):
+        return
+    if occupied := [name for name, error in refused.items() if error.args[0].code() == KafkaError.NON_EMPTY_GROUP]:
+        raise OccupiedError(environment, occupied, LEAVE_SECONDS)
+    raise _not_removed(refused)
 
 
 def _remove(admin: AdminClient, topics: TopicAdmin, names: set[str]) -> None:
     there = names & topics.partition_counts().keys()
     if there:  # the client takes no empty list
         removing = admin.delete_topics([*there], operation_timeout=DEADLINE_SECONDS)
-        _refused(removing, no_matter=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if refused := _refusals(removing, unless=KafkaError.UNKNOWN_TOPIC_OR_PART):
+            raise _not_removed(refused)
     # The controller has removed them, the brokers hear of it a moment later.
     if not wait_until(lambda: not there & topics.partition_counts().keys(), seconds=DEADLINE_SECONDS):
         raise TopicsError(f"the broker removed {', '.join(sorted(there))}, but still shows them; run the command again")
 
 
-def _refused(asked: Mapping[str, Future[None]], *, no_matter: int, told: int | None = None) -> list[str]:
-    """Those that were refused with the code `told`; any other refusal but `no_matter` raises."""
-    refused = []
+def _refusals(asked: Mapping[str, Future[None]], *, unless: int) -> dict[str, KafkaException]:
+    """By name; the code `unless` says that there is nothing to remove."""
+    refused = {}
     for name, future in asked.items():
         try:
             future.result(timeout=DEADLINE_SECONDS)
-        except (KafkaException, TimeoutError) as error:
-            code = error.args[0].code() if isinstance(error, KafkaException) else None
-            if code == told:
-                refused.append(name)
-            elif code != no_matter:
-                raise TopicsError(f"{name}: the broker refused to remove it, or did not answer") from error
+        except KafkaException as error:
+            if error.args[0].code() != unless:
+                refused[name] = error
+        except TimeoutError as error:
+            raise TopicsError(f"{name}: the broker did not say whether it removed it; run the command again") from error
     return refused
+
+
+def _not_removed(refused: dict[str, KafkaException]) -> TopicsError:
+    name, reason = next(iter(refused.items()))
+    error = TopicsError(f"{name}: the broker refused to remove it")
+    error.__cause__ = reason
+    return error

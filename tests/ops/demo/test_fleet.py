@@ -15,8 +15,14 @@ def test_a_worker_that_ends_by_itself_is_told_of_with_its_last_words(tmp_path: P
 
 
 def test_whatever_happens_no_worker_is_left(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Fleet(2, tmp_path, {}) as fleet:
-        pids = fleet.pids
-        raise KeyboardInterrupt
+    pids = list[int]()
+
+    def interrupted() -> None:
+        with Fleet(2, tmp_path, {}) as fleet:
+            pids.extend(fleet.pids)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert len(pids) == 2
     assert not any(map(psutil.pid_exists, pids))

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import cast
 
 import pytest
 
@@ -65,8 +65,9 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def playing(
     *news: Heard | DeadLetter, publisher: Remembers | None = None, frames: list[Progress] | None = None
 ) -> Play:
-    parts: Any = (Says(*news), publisher or Remembers(), Idle())
-    return Play(*parts, Ledger(), ([] if frames is None else frames).append)
+    reader, publishes, fleet = Says(*news), publisher or Remembers(), Idle()
+    show = ([] if frames is None else frames).append
+    return Play(cast("Reader", reader), cast("Publisher", publishes), cast("Fleet", fleet), Ledger(), show)
 
 
 def test_a_cart_without_an_end_is_named_with_where_it_stands() -> None:
