@@ -2,6 +2,9 @@
 
 import json
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -33,12 +36,11 @@ def demo(
         orderflow demo --json | tail -n 1 | jq .violations
     """
     from rich.console import Console  # noqa: PLC0415 - the help of all verbs stays quick
-    from rich.live import Live  # noqa: PLC0415
 
     from ops.demo.errors import ViolatedError  # noqa: PLC0415
     from ops.demo.outcome import Outcome  # noqa: PLC0415
     from ops.demo.run import run  # noqa: PLC0415
-    from ops.demo.show import page, picture  # noqa: PLC0415
+    from ops.demo.show import live, page  # noqa: PLC0415
     from ops.settings import load  # noqa: PLC0415
     from ops.stack.progress import OnTerminal  # noqa: PLC0415
 
@@ -48,21 +50,21 @@ def demo(
         else:
             Console().print(page(outcome))
 
-    # Whoever ends us ends what we started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Console(stderr=True, highlight=False)
     try:
-        with OnTerminal() as report, Live(console=screen, auto_refresh=False, transient=True) as live:
-            outcome = run(
-                load(),
-                report,
-                screen.print,
-                lambda progress: live.update(picture(progress), refresh=True),
-                carts=carts,
-                seed=seed,
-                keep=keep,
-            )
+        with _terminable(), OnTerminal() as report:
+            outcome = run(load(), report, screen.print, partial(live, screen), carts=carts, seed=seed, keep=keep)
     except ViolatedError as error:
         tell(error.outcome)
         raise
     tell(outcome)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as Ctrl-C: whoever ends us ends what we started."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

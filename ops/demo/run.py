@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -38,12 +38,15 @@ WORKERS = 2
 #: Customers begin so far apart.
 MILLIS_A_CART = 10
 
+#: For as long as it plays, what is called often with how it stands.
+Show = Callable[[], AbstractContextManager[Callable[[Progress], None]]]
+
 
 def run(
     settings: Settings,
     report: Report,
     say: Say,
-    show: Callable[[Progress], None],
+    show: Show,
     *,
     carts: int,
     seed: int,
@@ -71,12 +74,13 @@ def run(
             with Fleet(WORKERS, directory, _settings(addresses, ledger)) as fleet:
                 fleet.await_shared([service.name for service in services], PARTITIONS)
                 say(f"workers   {WORKERS} share {len(services)} services")
-                play = Play(reader, publisher, fleet, movements, show)
-                play.await_stock([*load.products()])
-                shoppers = [*load.shoppers()]
-                sent = [each for shopper in shoppers for each in shopper.sent]
-                play.publish(sorted(sent, key=lambda each: each.after))
-                wrong = play.end([shopper.cart_id for shopper in shoppers], poisoned)
+                with show() as draw:
+                    play = Play(reader, publisher, fleet, movements, draw)
+                    play.await_stock([*load.products()])
+                    shoppers = [*load.shoppers()]
+                    sent = [each for shopper in shoppers for each in shopper.sent]
+                    play.publish(sorted(sent, key=lambda each: each.after))
+                    wrong = play.end([shopper.cart_id for shopper in shoppers], poisoned)
             outcome = Outcome(
                 carts=carts,
                 seed=seed,

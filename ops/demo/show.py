@@ -1,9 +1,11 @@
 """What a person sees: a picture while it runs, and a page at the end."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -12,6 +14,13 @@ from ops.demo.play import Progress
 from ops.demo.watch import Stage, Tally
 
 BAR_WIDTH = 40
+
+
+@contextmanager
+def live(console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A picture that moves, and is gone in the end. Where nobody looks there is none."""
+    with Live(console=console, auto_refresh=False, transient=True) as screen:
+        yield lambda progress: screen.update(picture(progress), refresh=True)
 
 
 def picture(progress: Progress) -> RenderableType:

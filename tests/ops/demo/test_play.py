@@ -8,9 +8,11 @@ import pytest
 
 from ops.demo import play as play_module
 from ops.demo.errors import UnendedError, UnreadyError
+from ops.demo.fleet import Fleet
 from ops.demo.play import Play, Progress
 from ops.demo.poison import Spot
-from ops.demo.reader import DeadLetter, Heard
+from ops.demo.publisher import Publisher
+from ops.demo.reader import DeadLetter, Heard, Reader
 from ops.gateway.ledger import Ledger
 from ops.load import Sent
 from schemas.checkout import CheckoutRejected, StartCheckout
