@@ -48,7 +48,7 @@ def demo(
         if as_json:
             typer.echo(json.dumps(outcome.as_json()))
         else:
-            Console().print(page(outcome))
+            Console(highlight=False).print(page(outcome))
 
     screen = Console(stderr=True, highlight=False)
     try:

@@ -1,5 +1,7 @@
 """Publishes a load as the time of each message comes."""
 
+from typing import Self
+
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as Report
 
@@ -15,6 +17,14 @@ class Publisher:
         self._codec, self._environment = codec, environment
         self._producer = Producer({**client, **SETTINGS})
         self._failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Whatever is left is nobody's business any more; and a client that lives on tells of brokers that are stopped.
+        self._producer.purge()
+        self._producer.close()
 
     def send(self, message: Message) -> None:
         topic, key = message.contract.topic, message.record_key

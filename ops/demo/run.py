@@ -68,8 +68,8 @@ def run(
             contract.opened(access) as registry,
             closing(Ledger(ledger)) as movements,
             _reader(client, codec := Codec(registry, ENVIRONMENT), services) as reader,
+            Publisher(client, codec, ENVIRONMENT) as publisher,
         ):
-            publisher = Publisher(client, codec, ENVIRONMENT)
             poisoned = _stocked(client, codec, publisher, load, services)
             with Fleet(WORKERS, directory, _settings(addresses, ledger)) as fleet:
                 fleet.await_shared([service.name for service in services], PARTITIONS)

@@ -8,10 +8,10 @@ from ops.stack.stack import Addresses, Stack
 
 @contextmanager
 def borrowed(stack: Stack, *, keep: bool = False) -> Iterator[Addresses]:
-    """Start what is missing, and leave running only what ran before; with `keep`, all of it."""
-    stays = keep or any(part.provider == "local" and part.pids for part in stack.status())
+    """Start what is missing, and stop just that in the end; with `keep`, not even that."""
+    ours = [part.name for part in stack.status() if part.provider == "local" and not part.pids]
     try:
         yield stack.up()
     finally:
-        if not stays:
-            stack.down()
+        if ours and not keep:
+            stack.down(ours)
