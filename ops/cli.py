@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ops.commands import demo, schemas, settings, simulate, stack, state, topics, worker
+from ops.commands import bench, demo, schemas, settings, simulate, stack, state, topics, worker
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command()(stack.logs)
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
+app.add_typer(bench.app, name="bench")
 app.command()(settings.settings)
 
 

@@ -1,42 +1,70 @@
 """`orderflow demo`: the whole of it, before your eyes."""
 
 import json
-from dataclasses import asdict
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from ops.commands.options import AsJson
 
 
-def demo(as_json: AsJson = False) -> None:
-    """Send one of each message through a real Kafka and registry, and read them back by a reader that isn't ours.
+def demo(
+    carts: Annotated[int, typer.Option(min=1, help="How many customers come, a hundred a second.")] = 500,
+    seed: Annotated[int, typer.Option(help="Who they are and what they do. The same seed, the same customers.")] = 1,
+    as_json: AsJson = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack running and logs in place, to look at.")
+    ] = False,
+) -> None:
+    """Let customers in: most buy, some find the shelf empty or the card declined, change their mind, or send rubbish.
 
-    Starts what is missing and stops it again. What ran before goes on running. Exits with 1 unless everything came
-    back as it was sent. With --json the last line is one object.
+    Starts what is missing, two workers with all services, and a payment gateway that is as rough as they come; shows
+    how far everybody is; waits for the end of every checkout; and audits what was said, what the gateway moved and what
+    lies in the dead letters. Leaves running only what ran before. Exits with 1 if anything is off, down to a cent.
+
+    Topics of the environment "demo" are removed first. With --json the last line is one object.
 
     Examples:
         orderflow demo
 
-        orderflow demo --json | tail -n 1 | jq .seconds
-    """
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - the help of all verbs stays quick
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+        orderflow demo --carts 2000 --seed 7
 
-    from ops import demo as show  # noqa: PLC0415
+        orderflow demo --json | tail -n 1 | jq .violations
+    """
+    from rich.console import Console  # noqa: PLC0415 - the help of all verbs stays quick
+
+    from ops.demo.errors import ViolatedError  # noqa: PLC0415
+    from ops.demo.outcome import Outcome  # noqa: PLC0415
+    from ops.demo.run import run  # noqa: PLC0415
+    from ops.demo.show import live, page  # noqa: PLC0415
     from ops.settings import load  # noqa: PLC0415
     from ops.stack.progress import OnTerminal  # noqa: PLC0415
 
-    with OnTerminal() as report:
-        outcome = show.run(load(), report, lambda line: typer.echo(line, err=True))
-    if as_json:
-        typer.echo(json.dumps({**asdict(outcome), "messages": len(outcome.trips), "differing": outcome.differing}))
-    else:
-        table = Table("message", "topic-partition@offset", "bytes", "back", box=SIMPLE_HEAD)
-        for trip in outcome.trips:
-            place = f"{trip.topic}-{trip.partition}@{trip.offset}"
-            table.add_row(trip.message, place, str(trip.size), "same" if trip.same else "[red]DIFFERENT")
-        Console().print(table)
-        typer.echo(f"{len(outcome.trips) - len(outcome.differing)} came back as sent, in {outcome.seconds} s")
-    if outcome.differing:
-        raise show.DemoError(f"came back different: {', '.join(outcome.differing)}")
+    def tell(outcome: Outcome) -> None:
+        if as_json:
+            typer.echo(json.dumps(outcome.as_json()))
+        else:
+            Console(highlight=False).print(page(outcome))
+
+    screen = Console(stderr=True, highlight=False)
+    try:
+        with _terminable(), OnTerminal() as report:
+            outcome = run(load(), report, screen.print, partial(live, screen), carts=carts, seed=seed, keep=keep)
+    except ViolatedError as error:
+        tell(error.outcome)
+        raise
+    tell(outcome)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as Ctrl-C: whoever ends us ends what we started."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -127,6 +127,41 @@ def diff(env: Environment = None, as_json: AsJson = False) -> None:
     typer.echo(f"{sum(standing.settled for standing in found)} of {len(found)} are the same")
 
 
+@app.command()
+def roundtrip(as_json: AsJson = False) -> None:
+    """Send one of each message through a real Kafka and registry, and read them back by a reader that isn't ours.
+
+    Starts what is missing and stops it again. What ran before goes on running. Exits with 1 unless everything came
+    back as it was sent. With --json the last line is one object.
+
+    Examples:
+        orderflow schemas roundtrip
+
+        orderflow schemas roundtrip --json | tail -n 1 | jq .seconds
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from ops import roundtrip as trip
+    from ops.settings import load
+    from ops.stack.progress import OnTerminal
+
+    with OnTerminal() as report:
+        outcome = trip.run(load(), report, lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps({**asdict(outcome), "messages": len(outcome.trips), "differing": outcome.differing}))
+    else:
+        table = Table("message", "topic-partition@offset", "bytes", "back", box=SIMPLE_HEAD)
+        for each in outcome.trips:
+            place = f"{each.topic}-{each.partition}@{each.offset}"
+            table.add_row(each.message, place, str(each.size), "same" if each.same else "[red]DIFFERENT")
+        Console().print(table)
+        typer.echo(f"{len(outcome.trips) - len(outcome.differing)} came back as sent, in {outcome.seconds} s")
+    if outcome.differing:
+        raise trip.RoundtripError(f"came back different: {', '.join(outcome.differing)}")
+
+
 def _print(standings: "list[Standing]") -> None:
     for standing in standings:
         guard = "" if standing.guarded else ", not held to FULL_TRANSITIVE"

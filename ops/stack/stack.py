@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,13 +68,14 @@ class Stack:
         _raise(errors)
         return Addresses(**{name: future.result() for name, future in self._starting.items()})
 
-    def down(self, *, purge: bool = False) -> None:
-        """Stop the local parts; with `purge`, remove their data too."""
+    def down(self, parts: Collection[PartName] = ("kafka", "postgres", "registry"), *, purge: bool = False) -> None:
+        """Stop these local parts; with `purge`, remove all data too."""
         if not self._layout.root.exists():
             return
         with self._alone():
             for name in ("registry", "kafka", "postgres"):  # who uses another goes first
-                self._down(self._local[name])
+                if name in parts:
+                    self._down(self._local[name])
             if purge:
                 self._purge()
 

@@ -297,10 +297,9 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
 
     async def _reach(self) -> None:
         """Find a broker; aiokafka asks each once."""
-        group = self._app.group
         refusal: KafkaError | None = None
         try:
-            async with asyncio.timeout(group.start_seconds):
+            async with asyncio.timeout(self._app.group.start_seconds):
                 while True:
                     try:
                         await self._client.bootstrap()
@@ -310,22 +309,33 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
                     else:
                         return
         except TimeoutError as error:
-            raise ControlError(
-                f"{group.name}: Kafka at {self._app.where} didn't answer for {group.start_seconds} s: is it running "
-                "(`orderflow status`), is ORDERFLOW_KAFKA_BOOTSTRAP right, and does it take our credentials?"
-            ) from (refusal or error)
+            raise self._unanswered() from (refusal or error)
 
     async def _look_at_topics(self) -> None:
         """Unequal topics would be divided apart, and Faust makes nothing."""
         group = self._app.group
         wanted = {*group.inputs, group.changelog}
-        await self._client.set_topics(wanted)
+        answered = await self._client.set_topics(wanted)
+        try:
+            async with asyncio.timeout(group.start_seconds):
+                while not answered:  # a busy broker's silence would look as if there were no topics
+                    await asyncio.sleep(BACKOFF_SECONDS)
+                    answered = await self._client.force_metadata_update()
+        except TimeoutError as error:
+            raise self._unanswered() from error
         found = {topic: len(self._client.cluster.partitions_for_topic(topic) or ()) for topic in sorted(wanted)}
         if wrong := [f"{topic} has {count or 'none'}" for topic, count in found.items() if count != group.partitions]:
             raise ControlError(
                 f"{group.name} needs {group.partitions} partitions of every topic, but {', '.join(wrong)}: "
                 "make the missing ones with `orderflow topics sync`"
             )
+
+    def _unanswered(self) -> ControlError:
+        group = self._app.group
+        return ControlError(
+            f"{group.name}: Kafka at {self._app.where} didn't answer for {group.start_seconds} s: is it running "
+            "(`orderflow status`), is ORDERFLOW_KAFKA_BOOTSTRAP right, and does it take our credentials?"
+        )
 
     @Service.task
     async def _pulse(self) -> None:

@@ -43,8 +43,11 @@ def test_a_verb_without_its_arguments_shows_its_help(
     assert "see:" not in err
 
 
-VERBS = ["demo", "simulate", "worker", "up", "down", "status", "logs", "settings", "topics sync", "state drop"]
-SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff")]
+VERBS = [
+    *("demo", "simulate", "bench saga", "worker", "up", "down", "status", "logs", "settings", "topics sync"),
+    "state drop",
+]
+SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff", "roundtrip")]
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *SCHEMA_VERBS])

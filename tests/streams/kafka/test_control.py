@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -468,6 +469,25 @@ def test_missing_and_unequal_topics_are_named_before_anybody_joins(stack: Addres
         assert f"carts.{unique} has 3" in str(refused.value)
         assert f"{group.changelog} has 3" in str(refused.value)
         assert f"none.{unique} has none" in str(refused.value)
+
+    run(test())
+
+
+def test_topics_that_a_busy_broker_does_not_tell_of_at_once_are_not_taken_for_missing(
+    make_group: MakeGroup, stack: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = AIOKafkaClient._metadata_update  # noqa: SLF001 - aiokafka's own place for it
+    silences = iter((True, True))
+
+    async def busy(client: Any, *arguments: Any) -> Any:
+        return False if next(silences, False) else await asked(client, *arguments)
+
+    async def test() -> None:
+        member = Member(stack.kafka, make_group(), RecordingPlane())
+        monkeypatch.setattr(AIOKafkaClient, "_metadata_update", busy)
+        async with joined(member):
+            await until(shared(member))
+        assert next(silences, None) is None
 
     run(test())
 

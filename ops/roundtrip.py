@@ -1,8 +1,7 @@
 """One valid example of each message that travels, through the real parts and back out to a reader who isn't ours."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +12,11 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from ops import contract, registration
+from ops import contract
+from ops.environment import Say, create_topics, register
 from ops.settings import Settings
-from ops.stack import Addresses, Stack
+from ops.stack import Stack
+from ops.stack.borrowed import borrowed
 from ops.stack.progress import Report
 from schemas.catalogue import RECORDS
 from schemas.errors import OrderflowError
@@ -24,18 +25,15 @@ from schemas.message import Message
 from streams import cloudevents
 from streams.codec import Codec
 from streams.producer import Outgoing, Place, deliver
-from streams.topics import TopicAdmin, plan, unequal
 
 #: Topics of its own, so that nobody's orders are among the examples.
-ENVIRONMENT = "demo"
+ENVIRONMENT = "roundtrip"
 READ_SECONDS = 30.0
 #: Their client's own default is to wait for ever.
 REGISTRY_SECONDS = 10.0
 
-Say = Callable[[str], None]
 
-
-class DemoError(OrderflowError):
+class RoundtripError(OrderflowError):
     """Something that was published did not come back as it was."""
 
 
@@ -54,7 +52,7 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo saw."""
+    """What became of all of them."""
 
     trips: list[Trip]
     schemas_registered: int
@@ -69,46 +67,14 @@ class Outcome:
 def run(settings: Settings, report: Report, say: Say) -> Outcome:
     """Start what is missing, send, read back, and leave running only what ran before."""
     started = time.monotonic()
-    with _stack(Stack(settings, report=report)) as addresses:
+    with borrowed(Stack(settings, report=report)) as addresses:
         client = settings.kafka_client(addresses.kafka)
         access = settings.registry_client(addresses.registry)
-        registered = _register(access, say)
-        created = _create_topics(client, say)
+        registered = register(access, ENVIRONMENT, say)
+        created = create_topics(client, ENVIRONMENT, say)
         sent = _publish(client, access, settings, say)
         trips = _read_back(client, access, sent)
     return Outcome(trips, registered, created, round(time.monotonic() - started, 1))
-
-
-@contextmanager
-def _stack(stack: Stack) -> Iterator[Addresses]:
-    ran_before = any(part.provider == "local" and part.pids for part in stack.status())
-    try:
-        yield stack.up()
-    finally:
-        if not ran_before:
-            stack.down()
-
-
-def _register(access: dict[str, str], say: Say) -> int:
-    with contract.opened(access) as registry:
-        before = registration.register(registry, ENVIRONMENT)
-    changed = sum(not standing.settled for standing in before)
-    say(f"contract  {len(before)} schemas in the registry, {changed} of them new")
-    return changed
-
-
-def _create_topics(client: dict[str, str], say: Say) -> int:
-    admin = TopicAdmin(client)
-    declared = admin.declared(ENVIRONMENT)
-    changes = plan(declared, admin.find([topic.name for topic in declared]))
-    admin.apply(changes, declared)
-    names = {topic.name for topic in declared}
-    counts = {name: count for name, count in admin.partition_counts().items() if name in names}
-    if problem := unequal(counts):
-        raise DemoError(f"topics that share keys must share one partition count: {problem}")
-    created = sum(change.action == "create" for change in changes)
-    say(f"topics    {len(declared)} as declared, {created} of them new")
-    return created
 
 
 def _publish(
@@ -126,10 +92,10 @@ def _publish(
 def _outgoing(message: Message, codec: Codec, settings: Settings) -> Outgoing:
     topic, key = message.contract.topic, message.record_key
     if topic is None or key is None:
-        raise DemoError(f"{type(message).__name__}: its example has no topic or no key")
+        raise RoundtripError(f"{type(message).__name__}: its example has no topic or no key")
     name = topic.name(ENVIRONMENT)
     wants_headers = name in settings.cloudevents_topics
-    headers = cloudevents.headers_of(message, "/orderflow/demo", int(time.time() * 1000)) if wants_headers else ()
+    headers = cloudevents.headers_of(message, "/orderflow/roundtrip", int(time.time() * 1000)) if wants_headers else ()
     return Outgoing(name, key, codec.encode(message), headers)
 
 
@@ -154,7 +120,7 @@ def _fetch(client: dict[str, str], wanted_places: set[tuple[str, int, int]]) -> 
     first: dict[tuple[str, int], int] = {}
     for topic, partition, offset in wanted_places:
         first[topic, partition] = min(offset, first.get((topic, partition), offset))
-    consumer = Consumer({**client, "group.id": "orderflow-demo", "enable.auto.commit": False})
+    consumer = Consumer({**client, "group.id": "orderflow-roundtrip", "enable.auto.commit": False})
     found: dict[tuple[str, int, int], bytes] = {}
     try:
         consumer.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in first.items()])
@@ -162,7 +128,7 @@ def _fetch(client: dict[str, str], wanted_places: set[tuple[str, int, int]]) -> 
         while not wanted_places <= found.keys():
             left = deadline - time.monotonic()
             if left <= 0:
-                raise DemoError(
+                raise RoundtripError(
                     f"{len(wanted_places - found.keys())} records did not come back in {READ_SECONDS:.0f} s"
                 )
             for record in consumer.consume(500, timeout=min(left, 1.0)):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ops import demo
+from ops import roundtrip
 from ops.cli import app
 from ops.settings import Settings
 from ops.stack import Addresses, Stack
@@ -26,7 +26,7 @@ def given(stack: Addresses, monkeypatch: pytest.MonkeyPatch) -> Addresses:
 
 @pytest.mark.usefixtures("given")
 def test_one_of_each_message_comes_back_as_it_was_sent() -> None:
-    done = CliRunner().invoke(app, ["demo", "--json"])
+    done = CliRunner().invoke(app, ["schemas", "roundtrip", "--json"])
     outcome = json.loads(done.stdout.splitlines()[-1])
     assert done.exit_code == 0
     assert (outcome["messages"], outcome["differing"]) == (65, [])
@@ -41,27 +41,27 @@ def test_headers_travel_where_the_setting_asks_for_them(monkeypatch: pytest.Monk
         sent.extend(records)
         return deliver(client, records)
 
-    monkeypatch.setattr(demo, "deliver", overheard)
-    monkeypatch.setenv("ORDERFLOW_CLOUDEVENTS_TOPICS", "orders.demo.events")
-    assert CliRunner().invoke(app, ["demo"]).exit_code == 0
+    monkeypatch.setattr(roundtrip, "deliver", overheard)
+    monkeypatch.setenv("ORDERFLOW_CLOUDEVENTS_TOPICS", "orders.roundtrip.events")
+    assert CliRunner().invoke(app, ["schemas", "roundtrip"]).exit_code == 0
     with_headers = {record.topic for record in sent if record.headers}
-    assert with_headers == {"orders.demo.events"}
+    assert with_headers == {"orders.roundtrip.events"}
 
 
 @pytest.mark.usefixtures("given")
-def test_a_message_that_comes_back_different_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_comes_back_different_fails_the_roundtrip(monkeypatch: pytest.MonkeyPatch) -> None:
     def swapped(client: dict[str, str], records: list[Outgoing]) -> list[Place]:
         return deliver(client, [records[0]._replace(value=records[1].value), *records[1:]])
 
-    monkeypatch.setattr(demo, "deliver", swapped)
-    done = CliRunner().invoke(app, ["demo"])
-    assert isinstance(done.exception, demo.DemoError)
+    monkeypatch.setattr(roundtrip, "deliver", swapped)
+    done = CliRunner().invoke(app, ["schemas", "roundtrip"])
+    assert isinstance(done.exception, roundtrip.RoundtripError)
     assert str(done.exception) == f"came back different: {RECORDS[0].__name__}"
 
 
 @pytest.mark.slow
 def test_on_a_machine_where_nothing_runs_it_starts_all_and_leaves_nothing_running(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    outcome = demo.run(settings, Silent(), lambda _: None)
+    outcome = roundtrip.run(settings, Silent(), lambda _: None)
     assert outcome.differing == []
     assert not any(part.pids for part in Stack(settings).status())

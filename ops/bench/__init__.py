@@ -1,0 +1,1 @@
+"""What the pipeline costs, measured on the real parts."""

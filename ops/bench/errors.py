@@ -1,0 +1,12 @@
+"""Why there is no figure."""
+
+from schemas.errors import OrderflowError
+
+
+class StalledError(OrderflowError):
+    """The pipeline stands still."""
+
+    def __init__(self, seconds: float, completed: int, wanted: int) -> None:
+        super().__init__(
+            f"nothing was completed for {seconds:.0f} s, after {completed} of {wanted} carts; the workers' logs say why"
+        )

@@ -1,0 +1,154 @@
+"""From nothing to a verdict, and back to what ran before."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
+
+from agents.catalogue import SERVICES
+from ops import contract
+from ops.demo.errors import ViolatedError
+from ops.demo.fleet import Fleet
+from ops.demo.outcome import Outcome
+from ops.demo.play import Play, Progress
+from ops.demo.poison import Spot, poison, spots
+from ops.demo.publisher import Publisher
+from ops.demo.reader import Reader
+from ops.demo.slate import cleaned
+from ops.environment import Say, register
+from ops.gateway.ledger import Ledger
+from ops.load import Load
+from ops.settings import Settings, variable
+from ops.stack import Addresses, Stack
+from ops.stack.borrowed import borrowed
+from ops.stack.progress import Report
+from schemas.topics import PARTITIONS, TOPICS
+from streams.codec import Codec
+from streams.hosting import Hosted
+from streams.kafka.topics import dead_letters_of
+from streams.producer import deliver
+from streams.service import Service
+
+#: Its own, because all that lies there is removed first.
+ENVIRONMENT = "demo"
+WORKERS = 2
+#: Customers begin so far apart.
+MILLIS_A_CART = 10
+
+#: For as long as it plays, what is called often with how it stands.
+Show = Callable[[], AbstractContextManager[Callable[[Progress], None]]]
+
+
+def run(
+    settings: Settings,
+    report: Report,
+    say: Say,
+    show: Show,
+    *,
+    carts: int,
+    seed: int,
+    keep: bool,
+) -> Outcome:
+    """Start what is missing, play, and stop it again. Raises ViolatedError, with the outcome, where something is off.
+
+    `keep`: the stack goes on running, and the workers' logs and the gateway's ledger stay.
+    """
+    began, services = time.monotonic(), _services()
+    load = Load(seed=seed, count=carts, begins_at=time.time_ns() // 1_000_000, millis=carts * MILLIS_A_CART)
+    with borrowed(Stack(settings, report=report), keep=keep) as addresses, _workplace(say, keep=keep) as directory:
+        client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
+        register(access, ENVIRONMENT, say)
+        made = cleaned(client, ENVIRONMENT, services)
+        say(f"topics    {made} in the environment {ENVIRONMENT}, all of them made anew")
+        ledger = directory / "gateway.sqlite"
+        with (
+            contract.opened(access) as registry,
+            closing(Ledger(ledger)) as movements,
+            _reader(client, codec := Codec(registry, ENVIRONMENT), services) as reader,
+            Publisher(client, codec, ENVIRONMENT) as publisher,
+        ):
+            poisoned = _stocked(client, codec, publisher, load, services)
+            with Fleet(WORKERS, directory, _settings(addresses, ledger)) as fleet:
+                fleet.await_shared([service.name for service in services], PARTITIONS)
+                say(f"workers   {WORKERS} share {len(services)} services")
+                with show() as draw:
+                    play = Play(reader, publisher, fleet, movements, draw)
+                    play.await_stock([*load.products()])
+                    shoppers = [*load.shoppers()]
+                    sent = [each for shopper in shoppers for each in shopper.sent]
+                    play.publish(sorted(sent, key=lambda each: each.after))
+                    wrong = play.end([shopper.cart_id for shopper in shoppers], poisoned)
+            outcome = Outcome(
+                carts=carts,
+                seed=seed,
+                messages=len(play.messages),
+                tally=play.progress.tally,
+                dead_letters=len(play.dead_letters),
+                movements=len(movements.movements()),
+                violations=wrong,
+                seconds=round(time.monotonic() - began, 1),
+            )
+        if wrong:
+            raise ViolatedError(outcome)
+    return outcome
+
+
+def _services() -> list[Service[Any, Any]]:
+    return [each.service if isinstance(each, Hosted) else each for each in SERVICES]
+
+
+def _reader(client: dict[str, str], codec: Codec, services: list[Service[Any, Any]]) -> Reader:
+    return Reader(
+        client,
+        codec,
+        topics=[topic.name(ENVIRONMENT) for topic in TOPICS],
+        dead_letters=[dead_letters_of(service.name, ENVIRONMENT) for service in services],
+        partitions=PARTITIONS,
+    )
+
+
+def _stocked(
+    client: dict[str, str], codec: Codec, publisher: Publisher, load: Load, services: list[Service[Any, Any]]
+) -> set[Spot]:
+    """Before there is a worker: a price list that is there at its start is read before any cart is priced."""
+    for message in load.shop():
+        publisher.send(message)
+    publisher.flush()
+    bad = poison(codec, ENVIRONMENT)
+    return spots(bad, deliver(client, bad), services, ENVIRONMENT)
+
+
+def _settings(addresses: Addresses, ledger: Path) -> dict[str, str]:
+    """What the workers are told beside what we were told."""
+    return {
+        variable("environment"): ENVIRONMENT,
+        variable("kafka_bootstrap"): addresses.kafka,
+        variable("registry_url"): addresses.registry,
+        variable("gateway"): "rough",
+        variable("gateway_ledger"): str(ledger),
+        variable("http_host"): "127.0.0.1",
+        variable("http_port"): "0",
+        variable("log_format"): "json",
+        variable("log_level"): "INFO",
+    }
+
+
+@contextmanager
+def _workplace(say: Say, *, keep: bool) -> Iterator[Path]:
+    """A directory for the workers' state and logs. It stays where something is off, so that one can look why."""
+    directory = Path(mkdtemp(prefix="orderflow-demo-"))
+    stays = True
+    try:
+        yield directory
+        stays = keep
+    except KeyboardInterrupt:
+        stays = keep
+        raise
+    finally:
+        if stays:
+            say(f"logs and the gateway's ledger stay in {directory}")
+        else:
+            rmtree(directory)
