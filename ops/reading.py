@@ -1,0 +1,169 @@
+"""What lies on topics, decoded: of the given partitions, from a given place on, and further as it comes.
+
+Whoever reads here is a member of no group and commits nothing: it is a look, and nobody notices it.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Self, cast
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from schemas.errors import OrderflowError
+from schemas.message import Message
+from streams.codec import Codec, Undecodable
+from streams.kafka.fetched import Fetched, Headers
+
+#: To one question, and from one record to the next while there are more.
+ANSWER_SECONDS = 15.0
+#: Records at once: enough to be quick, few enough to be no burden.
+MOST = 2_000
+_PAUSE_SECONDS = 0.2
+
+#: How many records were read, of how many.
+Progress = Callable[[int, int], None]
+
+
+class ReadingError(OrderflowError):
+    """Kafka does not give what lies on a topic."""
+
+
+class Part(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A record, read."""
+
+    part: Part
+    offset: int
+    #: Its time, in millis.
+    at: int
+    key: str
+    message: Message | Undecodable
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def place(self) -> str:
+        return f"{self.part.topic}-{self.part.partition}@{self.offset}"
+
+    @property
+    def id(self) -> str:
+        """Its messageId; a stranger's record is known by its place."""
+        meta = self.message.meta if isinstance(self.message, Message) else None
+        return meta.messageId if meta else self.place
+
+    @property
+    def cause(self) -> str | None:
+        meta = self.message.meta if isinstance(self.message, Message) else None
+        return meta.causationId if meta else None
+
+
+class Reader(AbstractContextManager["Reader"]):
+    """Of one cluster."""
+
+    def __init__(self, client: Mapping[str, str], codec: Codec) -> None:
+        self._codec = codec
+        quiet = {"group.id": "orderflow-reading", "enable.auto.commit": False, "log_level": 0}
+        self._consumer = Consumer({**client, **quiet, "auto.offset.reset": "earliest"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def topics(self) -> dict[str, int]:
+        """Every topic there is, with its number of partitions."""
+        try:
+            there = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
+        except KafkaException as error:
+            raise ReadingError(
+                "Kafka doesn't answer: is it running (`orderflow status`), and is ORDERFLOW_KAFKA_BOOTSTRAP right?"
+            ) from error
+        return {name: len(topic.partitions) for name, topic in there.items()}
+
+    def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
+        """Of each, the first offset that is still there, and the one that comes next."""
+        try:
+            return {part: self._consumer.get_watermark_offsets(TopicPartition(*part), ANSWER_SECONDS) for part in parts}
+        except KafkaException as error:
+            raise ReadingError("Kafka doesn't say where a topic begins and ends") from error
+
+    def start(self, offsets: Mapping[Part, int]) -> None:
+        """Read on from there."""
+        self._consumer.assign([TopicPartition(*part, offset) for part, offset in offsets.items()])
+
+    def next(self, seconds: float, keys: Collection[bytes] | None = None) -> list[Said]:
+        """What has come, waiting for so long at most; of these keys alone, if any are given."""
+        return [self._said(record) for record in self._fetch(seconds) if keys is None or record.key() in keys]
+
+    def to_the_end(self, parts: Iterable[Part], keys: Collection[bytes], progress: Progress) -> list[Said]:
+        """All that these keys have on these partitions now; what comes meanwhile is left out."""
+        bounds = {part: bound for part, bound in self.bounds(parts).items() if bound[0] < bound[1]}
+        self.start({part: first for part, (first, _) in bounds.items()})
+        total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
+        found: list[Said] = []
+        deadline = time.monotonic() + ANSWER_SECONDS
+        # By position and not by what was read: the last place before the end may hold a record no more.
+        while unread := [part for part, (_, end) in bounds.items() if self._position(part) < end]:
+            records = self._fetch(_PAUSE_SECONDS)
+            if records:
+                deadline = time.monotonic() + ANSWER_SECONDS
+            elif time.monotonic() > deadline:
+                names = ", ".join(f"{part.topic}-{part.partition}" for part in unread)
+                raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
+            for record in records:
+                part = Part(record.topic(), record.partition())
+                first, end = bounds[part]
+                if record.offset() < end:
+                    done[part] = record.offset() + 1 - first
+                    if record.key() in keys:
+                        found.append(self._said(record))
+            progress(sum(done.values()), total)
+        return found
+
+    def _position(self, part: Part) -> int:
+        (place,) = self._consumer.position([TopicPartition(*part)])
+        return place.offset
+
+    def _fetch(self, seconds: float) -> list[Fetched]:
+        records = cast("list[Fetched]", self._consumer.consume(MOST, seconds))
+        for record in records:
+            if (error := record.error()) is not None:
+                raise ReadingError(f"{record.topic()}-{record.partition()}: {error.str()}")
+        return records
+
+    def _said(self, record: Fetched) -> Said:
+        key = (record.key() or b"").decode(errors="replace")
+        return Said(
+            Part(record.topic(), record.partition()),
+            record.offset(),
+            record.timestamp()[1],
+            key,
+            self._codec.decode(record.value(), key),
+            record.value(),
+            record.headers() or [],
+        )
+
+
+def in_order(records: Iterable[Said]) -> list[Said]:
+    """By time; of one millisecond, a cause before what it caused."""
+    found = list(records)
+    causes = {each.id: each.cause for each in found}
+
+    def depth(each: Said) -> int:
+        seen, cause = {each.id}, each.cause
+        while cause in causes and cause not in seen:
+            seen.add(cause)
+            cause = causes[cause]
+        return len(seen)
+
+    return sorted(found, key=lambda each: (each.at, depth(each), each.part, each.offset))
