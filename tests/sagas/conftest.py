@@ -1,4 +1,4 @@
-"""One shop for all cases: its services start once, and every cart is checked out at the same time."""
+"""One shop for all tests: its services start once, and the carts of all cases are checked out at the same time."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,8 @@ from ops.reading import Reader
 from ops.stack import Addresses
 from tests.sagas.cases import CASES, STOCK, Fate
 from tests.sagas.gateway import Fates, ToldGateway
-from tests.sagas.shop import BY_NAME, ENDS, Shop
+from tests.sagas.shop import Shop, stocked
+from tests.sagas.witness import BY_NAME
 from tests.streams.kafka.engines import Ground, running
 
 
@@ -26,9 +27,7 @@ def shop(stack: Addresses, worker_id: str, tmp_path_factory: pytest.TempPathFact
     gateway = ToldGateway(tmp_path_factory.mktemp("gateway") / "ledger.sqlite", fates)
     with Reader(ground.client, ground.codec) as reader:
         shop = Shop(ground, reader, gateway)
-        shop.stock(STOCK)
-        shop.publish(*(message for case in CASES for message in case.before))
-        shop.open()
+        shop.publish(*stocked(STOCK), *(message for case in CASES for message in case.before))
         with running(*shop.engines.values()):
             # What is said before on another topic is before only once it was heard.
             for case in CASES:
@@ -36,7 +35,7 @@ def shop(stack: Addresses, worker_id: str, tmp_path_factory: pytest.TempPathFact
                     shop.hears(kind, case.order_id)
             shop.publish(*(case.cart for case in CASES))
             carts = {case.cart_id for case in CASES}
-            shop.until(lambda: carts <= {each.key for each in shop.said if isinstance(each.message, ENDS)})
+            shop.until(lambda: carts <= {end.cartId for end in shop.ends()})
             yield shop
     gateway.ledger.close()
 
