@@ -4,16 +4,19 @@ Whoever reads here is a member of no group and commits nothing: it is a look, an
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from ops import addresses
+from ops.settings import Settings
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from streams.codec import Codec, Undecodable
+from streams.confluent import ConfluentRegistry
 from streams.kafka.fetched import Fetched, Headers
 
 #: To one question, and from one record to the next while there are more.
@@ -24,6 +27,10 @@ _PAUSE_SECONDS = 0.2
 
 #: How many records were read, of how many.
 Progress = Callable[[int, int], None]
+
+
+def _unseen(_done: int, _total: int) -> None:
+    """Nobody looks."""
 
 
 class ReadingError(OrderflowError):
@@ -105,8 +112,10 @@ class Reader(AbstractContextManager["Reader"]):
         """What has come, waiting for so long at most; of these keys alone, if any are given."""
         return [self._said(record) for record in self._fetch(seconds) if keys is None or record.key() in keys]
 
-    def to_the_end(self, parts: Iterable[Part], keys: Collection[bytes], progress: Progress) -> list[Said]:
-        """All that these keys have on these partitions now; what comes meanwhile is left out."""
+    def to_the_end(
+        self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
+    ) -> list[Said]:
+        """What lies on these partitions now, of these keys alone if any are given; what comes meanwhile is left out."""
         bounds = {part: bound for part, bound in self.bounds(parts).items() if bound[0] < bound[1]}
         self.start({part: first for part, (first, _) in bounds.items()})
         total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
@@ -125,7 +134,7 @@ class Reader(AbstractContextManager["Reader"]):
                 first, end = bounds[part]
                 if record.offset() < end:
                     done[part] = record.offset() + 1 - first
-                    if record.key() in keys:
+                    if keys is None or record.key() in keys:
                         found.append(self._said(record))
             progress(sum(done.values()), total)
         return found
@@ -167,3 +176,12 @@ def in_order(records: Iterable[Said]) -> list[Said]:
         return len(seen)
 
     return sorted(found, key=lambda each: (each.at, depth(each), each.part, each.offset))
+
+
+@contextmanager
+def opened(settings: Settings, environment: str) -> Iterator[tuple[Reader, Codec]]:
+    """On the cluster and by the registry that the settings name."""
+    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as registry:
+        codec = Codec(registry, environment)
+        with Reader(settings.kafka_client(addresses.kafka(settings)), codec) as reader:
+            yield reader, codec
