@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agents.cart.service import cart
 from agents.checkout.service import checkout
 from agents.inventory.service import inventory
 from agents.orchestrator.service import orchestrator
@@ -12,4 +13,4 @@ from streams.hosting import Hosted
 from streams.service import Service
 
 #: In the order that an order meets them. Those with effects come with who performs them, or `ops` knows who does.
-SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (checkout, orchestrator, inventory, stock, payments, orders)
+SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (cart, checkout, orchestrator, inventory, stock, payments, orders)

@@ -53,8 +53,8 @@ class Findings:
 class _Heard:
     """The outputs of a key so far."""
 
-    #: The decision that the first of them came from.
-    first: int
+    #: Of their decisions.
+    turns: "array[int]" = field(default_factory=lambda: array("q"))
     confirmed_at: "array[int]" = field(default_factory=lambda: array("q"))
 
 
@@ -111,25 +111,26 @@ class Ledger:
                 findings.violated(str(record.key()), "an output with an envelope", message)
                 continue
             key, totals = message.orderId, self._totals.get(message.orderId, ())
-            version = int((message.meta.messageId or "").split("/")[2])
+            turn, time = int(message.meta.messageId.split("/")[2]), message.confirmedAt
             number = int(message.confirmationNumber.removeprefix("ORD-"))
-            known = heard.setdefault(key, _Heard(version))
-            times = known.confirmed_at
-            if version - known.first + 1 != number:
-                findings.violated(key, f"output {version - known.first + 1} of decision {version}", f"output {number}")
-            elif number > len(totals) or message.total != totals[number - 1]:
+            known = heard.setdefault(key, _Heard())
+            turns, times = known.turns, known.confirmed_at
+            if number > len(totals) or message.total != totals[number - 1]:
                 sums = "none" if number > len(totals) else f"sum {totals[number - 1]}"
                 findings.violated(key, f"{sums} in output {number} of {len(totals)}", message.total)
-            elif number == len(times) + 1:
-                times.append(message.confirmedAt)
-            elif number > len(times):
-                findings.violated(key, f"output {len(times) + 1} next", f"output {number}")
-            elif times[number - 1] != message.confirmedAt:
-                findings.violated(key, f"output {number} as it came before", f"another time: {message.confirmedAt}")
+            elif number > len(turns) + 1:
+                findings.violated(key, f"output {len(turns) + 1} next", f"output {number}")
+            elif number == len(turns) + 1:
+                if turns and turn <= turns[-1]:
+                    findings.violated(key, f"output {number} of a turn after {turns[-1]}", f"turn {turn}")
+                turns.append(turn)
+                times.append(time)
+            elif (turns[number - 1], times[number - 1]) != (turn, time):
+                findings.violated(key, f"output {number} as it came before", f"another: turn {turn}, time {time}")
             else:
                 findings.repeats += 1
         for key, totals in self._totals.items():
-            count = len(heard[key].confirmed_at) if key in heard else 0
+            count = len(heard[key].turns) if key in heard else 0
             if count != len(totals):
                 findings.violated(key, f"{len(totals)} outputs", count)
 

@@ -5,20 +5,26 @@ What it consumes is read from the decider's own signature, so that nothing can b
     def decide(state: Order | None, message: CreateOrder | CancelOrder | Wake, at: int) -> Decision[Order]: ...
 
     orders = Service(name="orders", state=Order, decide=decide, sends=(OrderCreated, OrderCancelled))
+
+Where it looks up reference data, it says so (`reads=(ProductListed,)`) and its decider takes them, too:
+
+    def decide(state: Cart | None, message: AddItemToCart, at: int, tables: Tables) -> Decision[Cart]: ...
 """
 
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Concatenate, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from schemas.catalogue import RECORDS
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import Topic
 from streams.decision import Decision, Later, Performed, Wake
+from streams.tables import Tables
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -26,7 +32,8 @@ M = TypeVar("M")
 #: What the engine sends a service about its own decisions.
 _OWN = (Wake, Performed)
 
-Decide = Callable[[S | None, M, int], Decision[S] | Later]
+#: Of the state, the message, the time and, where the service reads reference data, its tables.
+Decide = Callable[Concatenate[S | None, M, int, ...], Decision[S] | Later]
 #: From the fields of a state as one version wrote it to those of the next: plain dicts, lists, texts and numbers.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -43,6 +50,8 @@ class Service(Generic[S, M]):
     state: type[S]
     decide: Decide[S, M]
     sends: tuple[type[Message], ...] = ()
+    #: Reference data that its decisions look up: messages of compacted topics, which it holds whole.
+    reads: tuple[type[Message], ...] = ()
     #: What its decisions may ask of the outside; who performs it is wired where the service runs.
     effects: tuple[type, ...] = ()
     #: Of the shape of its state: raised with every change, together with an upcaster from the version before.
@@ -62,7 +71,12 @@ class Service(Generic[S, M]):
         object.__setattr__(self, "consumes", tuple(each for each in handled if each not in own))
         object.__setattr__(self, "wakes", Wake in own)
         object.__setattr__(self, "outcomes", tuple(outcome for each in own for outcome in _outcomes(each)))
-        problems = [*self._problems(parameters), *self._problems_of_effects(own), *self._problems_of_versions()]
+        problems = [
+            *self._problems(parameters),
+            *self._problems_of_reads(),
+            *self._problems_of_effects(own),
+            *self._problems_of_versions(),
+        ]
         if problems:
             raise ServiceError(f"service {self.name}, {_line(self.decide)}: " + "; ".join(problems))
 
@@ -71,11 +85,23 @@ class Service(Generic[S, M]):
         """Where its messages come from, each topic once."""
         return tuple(dict.fromkeys(topic for each in self.consumes if (topic := each.contract.topic) is not None))
 
+    def reading(self, tables: Tables) -> "Service[S, M]":
+        """The same service with its tables at hand, so that its decider takes (state, message, at) like any other."""
+        if not self.reads:
+            return self
+        decide = self.decide
+        bound = copy(self)
+        object.__setattr__(bound, "decide", lambda state, message, at: decide(state, message, at, tables))
+        return bound
+
     def _problems(self, parameters: dict[str, Any]) -> Iterator[str]:
-        if len(parameters) != len(("state", "message", "at")):
-            yield "a decider takes (state, message, at)"
+        shape = ("state", "message", "at", "tables") if self.reads else ("state", "message", "at")
+        if len(parameters) != len(shape):
+            yield f"a decider takes ({', '.join(shape)}) where its service has {'' if self.reads else 'no '}`reads`"
             return
-        taken, _, _ = parameters.values()
+        taken, _, _, *tables = parameters.values()
+        if tables not in ([], [Tables]):
+            yield f"it takes its tables as {_text(tables[0])}: say Tables"
         if set(_members(taken)) != {self.state, NoneType}:
             name = self.state.__name__
             yield f"it takes state {_text(taken)}, but the service keeps {name}: say {name} | None"
@@ -91,6 +117,16 @@ class Service(Generic[S, M]):
         if len(counts) > 1:
             each = ", ".join(f"{topic.name('*')} has {topic.partitions}" for topic in self.topics)
             yield f"its topics must have one partition count, so that a key stays on one number: {each}"
+
+    def _problems_of_reads(self) -> Iterator[str]:
+        for message in self.reads:
+            topic = message.contract.topic
+            if message not in RECORDS or topic is None:
+                yield f"it reads {_text(message)}, which travels on no topic of the contract"
+            elif not topic.compacted:
+                yield f"it reads {_text(message)}, but {topic.name('*')} is not compacted and forgets old records"
+            elif topic in self.topics:
+                yield f"it reads {topic.name('*')} as reference data and consumes it: it can't be both"
 
     def _problems_of_effects(self, own: list[Any]) -> Iterator[str]:
         if Performed in own:

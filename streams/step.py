@@ -1,10 +1,9 @@
 """One record meets one key: the pure heart of the engine, the same on Kafka and in the twin.
 
 A record is absorbed at most once per key: by its offset, and by its sender's own count, which stays the same when the
-sender publishes again after a crash. Between records of one key that is the number of the key's decision; from another
-key it is the turn of the decision among all of the sender's partition, since those reach a topic in the order in which
-they were decided. Both are compared per topic: two topics are read in any order, so what is heard on one says nothing
-of an earlier one on another.
+sender publishes again after a crash: the decision's turn among all of the sender's partition, since those reach a topic
+in the order in which they were decided. It is compared per topic: two topics are read in any order, so what is heard on
+one says nothing of an earlier one on another.
 """
 
 import traceback
@@ -62,14 +61,14 @@ class Parked(NamedTuple):
 class Entry(msgspec.Struct, Generic[S], frozen=True, gc=False):
     """What is kept of a key. A struct, because every record replaces one or two, and that is what a step costs."""
 
-    #: The number of the last decision, which names its outputs. It starts at the time of the first record, not at 1:
-    #: a key that was forgotten and comes back must not use the numbers again that its neighbours have heard.
+    #: The turn of the last decision, which names its outputs. It counts all decisions of the partition: a key that was
+    #: forgotten and comes back must not use a number again that its neighbours have heard.
     version: int = 0
     state: S | None = None
     timer: int | None = None
     #: Input topic -> the last offset absorbed.
     absorbed: Mapping[str, int] = msgspec.field(default_factory=dict)
-    #: Input topic -> sender -> its last (decision, ordinal) for this very key, or (turn, ordinal) of its partition.
+    #: Input topic -> sender -> the last (turn, ordinal) that was heard of it.
     heard: _Heard = msgspec.field(default_factory=dict)
     #: Effects that were asked for and not answered: by id, to be asked for again after a crash.
     pending: Mapping[str, Any] = msgspec.field(default_factory=dict)
@@ -236,7 +235,7 @@ def _decide(
         return Step(entry, (wire.dead_letter(arrival, refusal),), (refusal,))
     if isinstance(message, _OWN) and not _open(entry, message):  # while it waited, the key moved on
         return Step(entry)
-    version = entry.version + 1 if entry.version else max(arrival.at, 1)
+    version = next(turns)
     decision_id = f"{service.name}/{arrival.key}/{version}"
     origin = message.meta if isinstance(message, Message) else entry.origin
     try:
@@ -247,16 +246,8 @@ def _decide(
         trace = origin.traceparent if origin else None
         if (follow := wire.follow) is not None:
             trace = follow(arrival, version, trace, decision.sends)
-        turn = next(turns)
         outputs = tuple(
-            wire.output(
-                sent,
-                _envelope(
-                    f"{decision_id}/{ordinal}" if sent.record_key == arrival.key else f"{decision_id}/{ordinal}/{turn}",
-                    origin,
-                    trace,
-                ),
-            )
+            wire.output(sent, _envelope(f"{decision_id}/{ordinal}", origin, trace))
             for ordinal, sent in enumerate(decision.sends, start=1)
         )
         after = _after(replace(entry, version=version, origin=origin), decision_id, message, decision)
@@ -290,9 +281,9 @@ def _open(entry: Entry[Any], message: Wake | Performed[Any]) -> bool:
 
 
 class _Sender(NamedTuple):
-    #: With its partition, where it speaks of another key.
+    #: With its partition, where it decides about another key.
     name: str
-    #: The sender's decision about this key, or its turn, and which of its outputs.
+    #: The turn of its decision, and which of its outputs.
     place: tuple[int, int]
 
 
@@ -312,10 +303,9 @@ def _sender(wire: Wire, meta: Meta | None, key: str) -> _Sender | None:
     if meta is None:
         return None
     match meta.messageId.split("/"):
-        case [name, about, version, ordinal] if about == key and version.isdecimal() and ordinal.isdecimal():
-            return _Sender(name, (int(version), int(ordinal)))
-        case [name, about, _, ordinal, turn] if ordinal.isdecimal() and turn.isdecimal():
-            return _Sender(f"{name}/{wire.partition_of(about)}", (int(turn), int(ordinal)))
+        case [name, about, turn, ordinal] if turn.isdecimal() and ordinal.isdecimal():
+            sender = name if about == key else f"{name}/{wire.partition_of(about)}"
+            return _Sender(sender, (int(turn), int(ordinal)))
     return None
 
 

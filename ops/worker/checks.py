@@ -46,8 +46,12 @@ class Checks:
         needed = {topic.name(environment): topic for message in self._messages() if (topic := message.contract.topic)}
         if missing := sorted(needed.keys() - counts.keys()):
             yield f"topics are missing: {', '.join(missing)}; run: orderflow topics sync"
+        # What is only read as reference data is held whole, however it is divided.
+        divided = {
+            message.contract.topic for service in self.services for message in (*service.consumes, *service.sends)
+        }
         for name, topic in needed.items():
-            if name in counts and counts[name] != topic.partitions:
+            if topic in divided and name in counts and counts[name] != topic.partitions:
                 yield (
                     f"{name} has {counts[name]} partitions and the contract says {topic.partitions}: a key's records "
                     "would lie apart from its state; make the topic under another environment and replay into it"
@@ -80,5 +84,5 @@ class Checks:
 
     def _messages(self) -> list[type[Message]]:
         """All that travels to or from these services, in the contract's order."""
-        ours = {message for service in self.services for message in (*service.consumes, *service.sends)}
+        ours = {message for service in self.services for message in (*service.consumes, *service.reads, *service.sends)}
         return [message for message in RECORDS if message in ours]

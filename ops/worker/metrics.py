@@ -96,6 +96,12 @@ COUNTS = (
         _plain(lambda counters: counters.restored),
     ),
     Count(
+        "orderflow_references_unreadable",
+        "Records of reference topics that could not be read; their keys keep what they had.",
+        _by_name(lambda counters: counters.unreadable_references),
+        ("topic",),
+    ),
+    Count(
         "orderflow_dead_letters",
         "Records set aside for good, by the kind of cause.",
         _by_name(lambda counters: counters.dead_letters),
@@ -182,6 +188,12 @@ LEVELS = (
         "1 for what the circuit of an effect is: closed, open or half open.",
         lambda status: [((effect, circuit), 1) for effect, circuit in status.circuits.items()],
         ("effect", "state"),
+    ),
+    Level(
+        "orderflow_reference_keys",
+        "Keys of a reference topic that are held for the service's decisions.",
+        lambda status: [((topic,), keys) for topic, keys in status.references.items()],
+        ("topic",),
     ),
     Level("orderflow_lease_held", "1 while the service may write.", lambda status: [((), status.lease)]),
     Level(

@@ -59,6 +59,8 @@ class Counters:
     wake_ups: int = 0
     #: Changelog records that were read to rebuild state.
     restored: int = 0
+    #: Records of reference topics that say nothing we understand, by topic.
+    unreadable_references: defaultdict[str, int] = field(default_factory=_by_label)
     dead_letters: defaultdict[str, int] = field(default_factory=_by_label)
     #: Records found on a partition that is not their key's, by the topic they were found on.
     forwarded: defaultdict[str, int] = field(default_factory=_by_label)

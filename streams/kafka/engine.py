@@ -101,4 +101,5 @@ class KafkaEngine:
             effects_in_flight=sum(load.in_flight for load in loads.values()),
             lease=self._lease.holds(),
             circuits={kind.__name__: load.circuit for kind, load in loads.items()},
+            references=self._plane.references.sizes(),
         )

@@ -27,6 +27,7 @@ from streams.kafka.group import Assignment, Group, Position
 from streams.kafka.lease import Lease
 from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
+from streams.kafka.references import References
 from streams.kafka.replica import Replica
 from streams.kafka.restorer import Restorer
 from streams.kafka.status import PartitionStatus
@@ -70,9 +71,10 @@ class Plane:
         policies: Mapping[type, Policy],
     ) -> None:
         self._codecs = codecs
-        self._service = codecs.service
         self._group = group
         self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
+        self.references = References(codecs, self._client, counters)
+        self._service = codecs.service.reading(self.references)
         self._stores = stores
         self._lease = lease
         self._counters = counters
@@ -140,6 +142,7 @@ class Plane:
     def _main(self) -> None:
         with ExitStack() as exits:
             exits.callback(self._performer.close, 0)
+            exits.callback(self.references.close)
             try:
                 self._open(exits)
                 while not self._closing:
@@ -172,6 +175,7 @@ class Plane:
 
     def _turn(self) -> None:
         now = time.monotonic()
+        self.references.follow(now)
         self._restorer.begin(now)
         # Who has inputs to wait for doesn't wait for changelogs, too.
         restored = self._restorer.read(0 if self._owners else IDLE_SECONDS)
@@ -180,8 +184,9 @@ class Plane:
         self._producer.poll(BUSY_SECONDS if busy and not read else 0)
         for owner in list(self._owners.values()):
             self._move_on(owner)
-        # Without the lease others may own what is read by now, and our claim would void what they write.
-        if self._lease.holds():
+        # Without the lease others may own what is read by now, and our claim would void what they write. Without all
+        # reference data nothing may be decided.
+        if self._lease.holds() and self.references.loaded:
             self._own_what_is_claimed()
         # Anew: brokers were asked meanwhile, and may have taken long.
         if self._lease.holds():

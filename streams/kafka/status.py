@@ -43,6 +43,8 @@ class ServiceStatus:
     lease: bool
     #: By type of effect.
     circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    #: By reference topic, how many keys are held of it.
+    references: Mapping[str, int] = field(default_factory=dict)
 
 
 class Engine(Protocol):

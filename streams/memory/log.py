@@ -1,6 +1,7 @@
 """A partitioned log in memory: Kafka's promises, and no more."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -8,13 +9,16 @@ from schemas.message import Message
 from streams.decision import Performed, Wake
 from streams.partitioner import partition_of
 
+#: None: a tombstone.
+Said = Message | Wake | Performed[Any] | None
+
 
 class Logged(NamedTuple):
     """A record; its offset is its place in the list."""
 
     key: str
     at: int
-    message: Message | Wake | Performed[Any]
+    message: Said
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class Log:
     partitions: int
     now: int = 0
     _records: dict[tuple[str, int], list[Logged]] = field(default_factory=lambda: defaultdict(list))
+    _followers: dict[str, list[Callable[[str, Any], None]]] = field(default_factory=lambda: defaultdict(list))
 
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
@@ -31,8 +36,14 @@ class Log:
     def partition_of(self, key: str) -> int:
         return partition_of(key.encode(), self.partitions)
 
-    def append(self, topic: str, key: str, message: Message | Wake | Performed[Any]) -> None:
+    def append(self, topic: str, key: str, message: Said) -> None:
         self._records[topic, self.partition_of(key)].append(Logged(key, self.now, message))
+        for follower in self._followers.get(topic, ()):
+            follower(key, message)
+
+    def follow(self, topic: str, follower: Callable[[str, Any], None]) -> None:
+        """Hear of each record of a topic at once: its key, and what it says."""
+        self._followers[topic].append(follower)
 
     def read(self, topic: str, partition: int) -> list[Logged]:
         """The live list: it grows as others append."""

@@ -23,6 +23,7 @@ from streams.memory.log import Log, Logged
 from streams.partition import Commit, Partition, Round
 from streams.service import Service
 from streams.step import Arrival, Entry, Envelope, Parked, Refusal
+from streams.tables import Tables
 
 #: Small rounds cross more boundaries; large ones hide reordering.
 LARGEST_ROUND = 64
@@ -145,8 +146,10 @@ class Task:
         random: Random,
         perform: Mapping[type, Perform],
         policies: Mapping[type, Policy],
+        tables: Tables,
     ) -> None:
         self.service = service
+        self._deciding = service.reading(tables)
         self.number = partition
         self._perform = perform
         self._policies = policies
@@ -167,7 +170,7 @@ class Task:
     def crash(self) -> None:
         """Lose the process; the next step recovers."""
         entries: dict[str, Entry[Any]] = {}
-        partition = Partition(self.service, self, entries.get, 0)
+        partition = Partition(self._deciding, self, entries.get, 0)
         positions = dict.fromkeys(self._inputs, 0) | self._committed
         self._life = _Life(positions, partition, Outside(self._policies), entries=entries)
         self._steps = self._live()
@@ -276,7 +279,7 @@ class Task:
         # Up to the claim, and what has landed behind it.
         self._fold(fold, read)
         life.paid = life.marked = fold.paid
-        life.partition = Partition(self.service, self, life.entries.get, fold.last_round)
+        life.partition = Partition(self._deciding, self, life.entries.get, fold.last_round)
         for key, entry in life.entries.items():
             life.partition.wakes.set(key, entry.due)
             for effect_id, effect in entry.pending.items():
@@ -404,8 +407,9 @@ class Task:
             after = positions[topic] = self._random.randint(first + 1, min(len(records), first + LARGEST_ROUND))
             for offset in range(first, after):
                 record = records[offset]
-                if topic == self._own or type(record.message) in self.service.consumes:
-                    yield Arrival(topic, offset, record.key, record.at, record.message, record)
+                message = record.message
+                if message is not None and (topic == self._own or type(message) in self.service.consumes):
+                    yield Arrival(topic, offset, record.key, record.at, message, record)
 
     def _is_due(self) -> bool:
         deadline = self.next_deadline

@@ -1,6 +1,7 @@
 """Whole services on the in-memory log: who runs next, who crashes and what time it is, all from one seed."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ from streams.effects import Perform, Policy
 from streams.memory.log import Log
 from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
 from streams.service import Service, ServiceError
+from streams.tables import Latest
 
 #: Decides, at each boundary of each task, whether it happens there: the process dies, or whatever else may befall it.
 Crash = Callable[[Task, Boundary], bool]
@@ -68,8 +70,8 @@ class Twin:
         ]
         self._log = Log(partitions)
         self._tasks = [
-            Task(service, partition, self._log, self._random, perform, policies)
-            for service in services
+            Task(service, partition, self._log, self._random, perform, policies, tables)
+            for service, tables in zip(services, map(self._tables_of, services), strict=True)
             for partition in range(partitions)
         ]
 
@@ -95,6 +97,13 @@ class Twin:
         if topic is None or key is None:
             raise ValueError(f"{type(message).__name__} has no topic or no key: it can't be published")
         self._log.append(topic.name(ENVIRONMENT), key, message)
+
+    def retract(self, kind: type[Message], key: str) -> None:
+        """Publish a tombstone, as a producer does who takes back what is said under a key of a compacted topic."""
+        topic = kind.contract.topic
+        if topic is None:
+            raise ValueError(f"{kind.__name__} has no topic: nothing of it can be taken back")
+        self._log.append(topic.name(ENVIRONMENT), key, None)
 
     def messages(self, topic: Topic) -> list[Message]:
         """All that was ever published on a topic, partition by partition, repeats and all."""
@@ -131,6 +140,13 @@ class Twin:
                 self._log.now = max(self._log.now, until or 0)
                 return
             self._log.now = max(self._log.now, upcoming)
+
+    def _tables_of(self, service: Service[Any, Any]) -> Latest:
+        """What is published there is seen by all of its partitions at once."""
+        tables = Latest(service.reads)
+        for topic in tables.topics:
+            self._log.follow(topic.name(ENVIRONMENT), partial(tables.learn, topic))
+        return tables
 
     def _settle(self, steps: int) -> int:
         while busy := [task for task in self._tasks if not task.idle]:

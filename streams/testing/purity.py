@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from streams.decision import Decision, Later
 from streams.service import Service
+from streams.tables import Tables
 
 S = TypeVar("S")
 M = TypeVar("M")
@@ -38,9 +39,9 @@ def guarded(service: Service[S, M]) -> Service[S, M]:
     """The same service, whose decider raises ImpureError when it reaches out."""
 
     @wraps(service.decide)
-    def decide(state: S | None, message: M, at: int) -> Decision[S] | Later:
+    def decide(state: S | None, message: M, at: int, *tables: Tables) -> Decision[S] | Later:
         with pure():
-            return service.decide(state, message, at)
+            return service.decide(state, message, at, *tables)
 
     return replace(service, decide=decide)
 

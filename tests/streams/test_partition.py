@@ -85,6 +85,13 @@ def test_a_key_is_written_once_a_round_however_often_it_changes() -> None:
     assert round_.decided == 3
 
 
+def test_a_key_that_was_forgotten_gives_no_number_again_however_soon_it_comes_back() -> None:
+    life = Life()
+    said = [life.decided("say and forget"), life.decided("answer", "answer")]
+    numbers = [int(output.meta.messageId.split("/")[2]) for round_ in said for output in round_.outputs]
+    assert numbers == sorted(set(numbers))
+
+
 def test_the_next_round_builds_on_a_round_that_is_not_paid() -> None:
     life = Life()
     life.decided("count")

@@ -7,9 +7,11 @@ import pytest
 from schemas.message import Event
 from schemas.orders import CreateOrder, GetOrder, OrderCancelled, OrderCreated
 from schemas.payments import AuthorizePayment
+from schemas.shopping import CalculateDiscount, ProductListed, PromotionOffered
 from schemas.topics import Topic
 from streams.decision import Decision, Performed, Wake
 from streams.service import Service, ServiceError, Upcaster
+from streams.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,43 @@ def test_topics_of_unequal_partition_counts_are_refused(monkeypatch: pytest.Monk
 
     with pytest.raises(ServiceError, match=r"orders\.\*\.commands has 4, payments\.\*\.commands has 7"):
         Service(name="orders", state=Order, decide=both)
+
+
+def priced(state: Order | None, message: CreateOrder, at: int, tables: Tables) -> Decision[Order]:
+    assert_type(tables.get(ProductListed, "a product"), ProductListed | None)
+    return Decision(state)
+
+
+def test_a_service_names_the_reference_data_that_its_decider_looks_up() -> None:
+    service = Service(name="orders", state=Order, decide=priced, reads=(ProductListed, PromotionOffered))
+    assert_type(service, Service[Order, CreateOrder])
+    assert service.consumes == (CreateOrder,)
+    assert [topic.name("dev") for topic in service.topics] == ["orders.dev.commands"]
+
+
+def test_tables_and_reads_go_together() -> None:
+    with pytest.raises(ServiceError, match=r"takes \(state, message, at\) where its service has no `reads`"):
+        Service(name="orders", state=Order, decide=priced)
+    with pytest.raises(ServiceError, match=r"takes \(state, message, at, tables\) where its service has `reads`"):
+        Service(name="orders", state=Order, decide=decide, reads=(ProductListed,))
+
+    def loose(state: Order | None, message: CreateOrder, at: int, tables: dict[str, int]) -> Decision[Order]:
+        return Decision(state)
+
+    with pytest.raises(ServiceError, match="it takes its tables as dict: say Tables"):
+        Service(name="orders", state=Order, decide=loose, reads=(ProductListed,))
+
+
+def test_reference_data_that_nobody_could_hold_is_refused() -> None:
+    def lists(state: Order | None, message: ProductListed, at: int, tables: Tables) -> Decision[Order]:
+        return Decision(state)
+
+    with pytest.raises(ServiceError, match="reads CalculateDiscount, which travels on no topic of the contract"):
+        Service(name="orders", state=Order, decide=priced, reads=(CalculateDiscount,))
+    with pytest.raises(ServiceError, match=r"reads OrderCreated, but orders\.\*\.events is not compacted"):
+        Service(name="orders", state=Order, decide=priced, reads=(OrderCreated,))
+    with pytest.raises(ServiceError, match=r"reads products\.\*\.state as reference data and consumes it"):
+        Service(name="orders", state=Order, decide=lists, reads=(ProductListed,))
 
 
 def paid(

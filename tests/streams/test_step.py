@@ -64,9 +64,14 @@ def test_a_later_decision_heard_on_one_topic_says_nothing_about_another() -> Non
     assert absorbed(entry, arrival(confirm(f"orders/{KEY}/7/1"), 5, topic="b")).state == 2
 
 
-def test_a_senders_number_for_another_key_is_no_repeat() -> None:
-    entry = absorbed(NEW, arrival(confirm("orders/another-key/7/1"), 5))
-    assert absorbed(entry, arrival(confirm("orders/another-key/7/1"), 6)).state == 2
+def test_what_a_partition_of_a_sender_said_last_tells_its_repeats_whatever_key_it_decided_about() -> None:
+    one, other, elsewhere = "a", "b", "c"
+    assert [Bare().partition_of(key) for key in (one, other, elsewhere)] == [0, 0, 2]
+    entry = absorbed(NEW, arrival(confirm(f"orders/{one}/7/1"), 5))
+    assert meet(counter, entry, arrival(confirm(f"orders/{one}/7/1"), 6)) is None
+    assert meet(counter, entry, arrival(confirm(f"orders/{other}/6/1"), 7)) is None
+    for said in (f"orders/{one}/7/2", f"orders/{other}/8/1", f"orders/{elsewhere}/6/1", f"orders/{KEY}/6/1"):
+        assert absorbed(entry, arrival(confirm(said), 8)).state == 2
 
 
 def test_a_strangers_id_of_our_shape_is_just_an_id() -> None:
@@ -109,12 +114,6 @@ def test_what_a_decision_may_not_do_is_refused_with_its_reason() -> None:
         assert step is not None
         (refusal,) = step.refusals
         assert reason in refusal.cause
-
-
-def test_a_key_that_was_forgotten_does_not_use_its_old_numbers_again() -> None:
-    first = absorbed(NEW, arrival(confirm(None), 5))
-    again = absorbed(NEW, arrival(confirm(None), 6)._replace(at=5_000))
-    assert again.version > first.version + 1
 
 
 def test_a_key_is_due_at_the_earliest_of_its_times() -> None:

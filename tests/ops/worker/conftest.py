@@ -16,6 +16,7 @@ from schemas.orders import CancelOrder, OrderCancelled, OrderConfirmed, OrderCre
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS
 from streams.confluent import ConfluentRegistry
 from streams.registry import subject_of
+from streams.service import Service
 from streams.topics import plan, wanted
 from tests import topics
 
@@ -42,9 +43,9 @@ class World:
         with closing(ConfluentRegistry({"url": self.stack.registry})) as registry:
             registry.register(subject_of(message, self.environment), schema)
 
-    def check(self, *, kafka: str | None = None, registry: str | None = None) -> None:
+    def check(self, *services: Service[Any, Any], kafka: str | None = None, registry: str | None = None) -> None:
         Checks(
-            [patience],
+            services or [patience],
             Surroundings(
                 Settings(environment=self.environment),
                 {"bootstrap.servers": kafka or self.stack.kafka},

@@ -6,13 +6,15 @@ from ops.stack.ports import choose
 from ops.worker.checks import UnfitError
 from schemas.avsc import avro_schema, fullname
 from schemas.catalogue import RECORDS
-from schemas.orders import CancelOrder, OrderCancelled, OrderConfirmed, OrderCreated
-from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS
+from schemas.orders import CancelOrder, ConfirmOrder, OrderCancelled, OrderConfirmed, OrderCreated
+from schemas.shopping import ProductListed
+from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PRODUCTS_STATE
 from streams.errors import RegistryUnavailableError
 from streams.registry import subject_of
 from streams.topics import UnreachableError
 from tests import topics
 from tests.ops.worker.conftest import MESSAGES, World
+from tests.streams.pricing import pricing
 
 pytestmark = pytest.mark.connected
 
@@ -43,6 +45,21 @@ def test_topics_that_lie_apart_are_refused_because_their_keys_would(world: World
     world.register(*MESSAGES)
     with pytest.raises(UnfitError, match=rf"orders\.{world.environment}\.events has 5 partitions .* contract says 4"):
         world.check()
+
+
+def test_reference_data_must_be_there_like_inputs_but_may_be_divided_otherwise(world: World) -> None:
+    name = PRODUCTS_STATE.name(world.environment)
+    world.make_topics()
+    world.register(ConfirmOrder, OrderConfirmed)
+    with pytest.raises(UnfitError) as unfit:
+        world.check(pricing)
+    assert unfit.value.problems == (
+        f"topics are missing: {name}; run: orderflow topics sync",
+        f"the registry has no schema of {fullname(ProductListed)}; run: orderflow schemas register",
+    )
+    topics.make(world.stack.kafka, name, partitions=7)
+    world.register(ProductListed)
+    world.check(pricing)
 
 
 def test_own_topics_that_somebody_made_otherwise_are_refused(world: World) -> None:

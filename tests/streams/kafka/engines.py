@@ -57,9 +57,13 @@ class Ground:
         self.codec = Codec(self.registry, environment)
         self._producer = Producer({**self.client, "linger.ms": 5, "message.max.bytes": 2**20})
 
-    def make_topics(self, *services: Service[Any, Any]) -> None:
-        """What the services read, write and have for themselves."""
-        topics = {message.contract.topic for service in services for message in (*service.consumes, *service.sends)}
+    def make_topics(self, *services: Service[Any, Any], references: bool = True) -> None:
+        """What the services read, write and have for themselves; with or without their reference topics."""
+        topics = {
+            message.contract.topic
+            for service in services
+            for message in (*service.consumes, *service.sends, *(service.reads if references else ()))
+        }
         declared = [wanted(topic, self.environment, brokers=1) for topic in topics if topic is not None]
         for service in services:
             declared += internal_topics(service, self.environment, brokers=1)

@@ -1,0 +1,1 @@
+"""A cart: filled, priced from the list, handed over to be paid."""
