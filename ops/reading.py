@@ -15,6 +15,7 @@ from ops import addresses
 from ops.settings import Settings
 from schemas.errors import OrderflowError
 from schemas.message import Message
+from streams.cloudevents import with_meta
 from streams.codec import Codec, Undecodable
 from streams.confluent import ConfluentRegistry
 from streams.kafka.fetched import Fetched, Headers
@@ -54,7 +55,6 @@ class Said:
     at: int
     key: str
     message: Message | Undecodable
-    value: bytes | None
     headers: Headers
 
     @property
@@ -63,7 +63,7 @@ class Said:
 
     @property
     def id(self) -> str:
-        """Its messageId; a stranger's record is known by its place."""
+        """Its messageId; what can't be read is known by its place."""
         meta = self.message.meta if isinstance(self.message, Message) else None
         return meta.messageId if meta else self.place
 
@@ -151,16 +151,12 @@ class Reader(AbstractContextManager["Reader"]):
         return records
 
     def _said(self, record: Fetched) -> Said:
-        key = (record.key() or b"").decode(errors="replace")
-        return Said(
-            Part(record.topic(), record.partition()),
-            record.offset(),
-            record.timestamp()[1],
-            key,
-            self._codec.decode(record.value(), key),
-            record.value(),
-            record.headers() or [],
-        )
+        part, offset, key = Part(record.topic(), record.partition()), record.offset(), record.key() or b""
+        text = key.decode(errors="replace")
+        message = self._codec.decode(record.value(), text)
+        if isinstance(message, Message) and message.meta is None:  # it goes by the id that services know it by
+            message = with_meta(message, record.headers, *part, offset)
+        return Said(part, offset, record.timestamp()[1], text, message, record.headers() or [])
 
 
 def in_order(records: Iterable[Said]) -> list[Said]:

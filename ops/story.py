@@ -10,6 +10,7 @@ from schemas import topics
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import Topic
+from streams.codec import Undecodable
 from streams.hosting import Hosted
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
@@ -82,7 +83,11 @@ def trace(reader: Reader, environment: str, order_id: str, progress: Progress) -
     there = reader.topics()
     parts = [*parts_of(OF_ORDER, environment, order_id), *parts_of(OF_CART, environment, order_id)]
     parts += (Part(topic, _number(order_id)) for topic in _dead_letters(environment))
-    found = reader.to_the_end(_known(parts, there), {order_id.encode()}, progress)
+    found = [
+        each
+        for each in reader.to_the_end(_known(parts, there), {order_id.encode()}, progress)
+        if not _is_of_product(each.message)
+    ]
     if not found:
         raise NoStoryError(
             f"nothing was ever said of order {order_id} in {environment}, or it is older than the topics keep it; "
@@ -120,6 +125,10 @@ def _dead_letters(environment: str) -> Iterator[str]:
     for each in SERVICES:
         service = each.service if isinstance(each, Hosted) else each
         yield dead_letters_of(service.name, environment)
+
+
+def _is_of_product(message: Message | Undecodable) -> bool:
+    return isinstance(message, Message) and message.contract.key in {"productId", "product_id"}
 
 
 def _carts(found: Iterable[Said]) -> set[str]:

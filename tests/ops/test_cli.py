@@ -43,7 +43,7 @@ def test_a_verb_without_its_arguments_shows_its_help(
     assert "see:" not in err
 
 
-VERBS = ["demo", "worker", "up", "down", "status", "logs", "settings", "topics sync", "state drop"]
+VERBS = ["demo", "worker", "checkout", "trace", "up", "down", "status", "logs", "settings", "topics sync", "state drop"]
 SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff")]
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from ops.reading import Reader
 from ops.stack import Addresses
-from tests.sagas.cases import CASES, STOCK, Fate
+from tests.sagas.cases import CASES, PRICES, STOCK, Fate
 from tests.sagas.gateway import Fates, ToldGateway
-from tests.sagas.shop import Shop, stocked
+from tests.sagas.shop import Shop, priced, stocked
 from tests.sagas.witness import BY_NAME
 from tests.streams.kafka.engines import Ground, running
 
@@ -27,7 +27,7 @@ def shop(stack: Addresses, worker_id: str, tmp_path_factory: pytest.TempPathFact
     gateway = ToldGateway(tmp_path_factory.mktemp("gateway") / "ledger.sqlite", fates)
     with Reader(ground.client, ground.codec) as reader:
         shop = Shop(ground, reader, gateway)
-        shop.publish(*stocked(STOCK), *(message for case in CASES for message in case.before))
+        shop.publish(*priced(PRICES), *stocked(STOCK), *(message for case in CASES for message in case.before))
         with running(*shop.engines.values()):
             # What is said before on another topic is before only once it was heard.
             for case in CASES:

@@ -8,6 +8,7 @@ from ops.reading import Reader
 from schemas.identity import derived_id
 from schemas.inventory import AddInventory
 from schemas.message import Message
+from schemas.shopping import DiscountType, ProductListed, PromotionOffered
 from streams.kafka.engine import KafkaEngine
 from tests.sagas.cases import AT
 from tests.sagas.gateway import POLICY, ToldGateway
@@ -16,6 +17,8 @@ from tests.streams.kafka.engines import Ground, until
 
 M = TypeVar("M", bound=Message)
 
+CODE = "TENTH"
+
 
 def stocked(pieces: dict[str, int]) -> list[AddInventory]:
     warehouse = derived_id("warehouse")
@@ -23,6 +26,15 @@ def stocked(pieces: dict[str, int]) -> list[AddInventory]:
         AddInventory(productId=product, quantity=quantity, warehouseId=warehouse, timestamp=AT)
         for product, quantity in pieces.items()
     ]
+
+
+def priced(prices: dict[str, int]) -> list[Message]:
+    """The price list, and a promotion that takes a tenth off."""
+    products = [
+        ProductListed(productId=product, name="something", unitPrice=price, currency="EUR")
+        for product, price in prices.items()
+    ]
+    return [*products, PromotionOffered(code=CODE, discountType=DiscountType.PERCENTAGE, percent=10)]
 
 
 class Shop(Witness):

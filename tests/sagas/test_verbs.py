@@ -36,7 +36,7 @@ def orderflow(town: Town, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_word_buys_something_and_its_story_can_be_read(town: Town) -> None:
+def test_one_word_buys_something_whose_story_can_be_read_and_a_shop_can_sell_it_too(town: Town) -> None:
     ran = orderflow(town, "checkout")
     assert ran.returncode == 0, ran
     lines = ran.stdout.splitlines()
@@ -53,6 +53,12 @@ def test_one_word_buys_something_and_its_story_can_be_read(town: Town) -> None:
     assert {"CartCheckedOut", "HoldStock", "PaymentCaptured", "CheckoutCompleted"} <= {
         line["message"] for line in story
     }
+
+    again = orderflow(town, "checkout", "--shop", "--json")
+    assert again.returncode == 0, again
+    told = [json.loads(line) for line in again.stdout.splitlines()]
+    assert [line["message"] for line in told[:-1]][:2] == ["AddItemToCart", "CheckoutCart"]
+    assert told[-1]["total"] == 1_999
 
     shown = orderflow(town, "trace", order_id)
     assert shown.returncode == 0, shown
