@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from ops import addresses
 from ops.settings import Settings
@@ -78,8 +80,10 @@ class Reader(AbstractContextManager["Reader"]):
 
     def __init__(self, client: Mapping[str, str], codec: Codec) -> None:
         self._codec = codec
-        quiet = {"group.id": "orderflow-reading", "enable.auto.commit": False, "log_level": 0}
-        self._consumer = Consumer({**client, **quiet, "auto.offset.reset": "earliest"})
+        settings = {"group.id": "orderflow-reading", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        settings |= {"enable.partition.eof": True, "fetch.wait.max.ms": 100, "log_level": 0}
+        self._consumer = Consumer({**client, **settings})
+        self._admin = AdminClient({**client, "log_level": 0})
 
     def __enter__(self) -> Self:
         return self
@@ -99,10 +103,29 @@ class Reader(AbstractContextManager["Reader"]):
 
     def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
         """Of each, the first offset that is still there, and the one that comes next."""
-        try:
-            return {part: self._consumer.get_watermark_offsets(TopicPartition(*part), ANSWER_SECONDS) for part in parts}
-        except KafkaException as error:
-            raise ReadingError("Kafka doesn't say where a topic begins and ends") from error
+        asked = list(parts)
+        # They left both untyped.
+        first = self._offsets(asked, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        end = self._offsets(asked, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {part: (first[part], end[part]) for part in asked}
+
+    def _offsets(self, parts: Iterable[Part], spec: OffsetSpec) -> dict[Part, int]:
+        """On a connection of its own: behind a fetch that waits for records, each question would wait, too."""
+        places = {TopicPartition(*part): spec for part in parts}
+        if not places:  # the client takes no empty question
+            return {}
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                answers = self._admin.list_offsets(places, request_timeout=ANSWER_SECONDS)
+                return {
+                    Part(place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
+                    for place, answer in answers.items()
+                }
+            except (KafkaException, TimeoutError) as error:  # a partition that has just moved is asked for again
+                if time.monotonic() > deadline:
+                    raise ReadingError("Kafka doesn't say where a topic begins and ends; try again") from error
+                time.sleep(_PAUSE_SECONDS)
 
     def start(self, offsets: Mapping[Part, int]) -> None:
         """Read on from there."""
@@ -110,7 +133,8 @@ class Reader(AbstractContextManager["Reader"]):
 
     def next(self, seconds: float, keys: Collection[bytes] | None = None) -> list[Said]:
         """What has come, waiting for so long at most; of these keys alone, if any are given."""
-        return [self._said(record) for record in self._fetch(seconds) if keys is None or record.key() in keys]
+        records, _ = self._fetch(seconds)
+        return [self._said(record) for record in records if keys is None or record.key() in keys]
 
     def to_the_end(
         self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
@@ -120,18 +144,22 @@ class Reader(AbstractContextManager["Reader"]):
         self.start({part: first for part, (first, _) in bounds.items()})
         total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
         found: list[Said] = []
+        unread = set(bounds)
         deadline = time.monotonic() + ANSWER_SECONDS
-        # By position and not by what was read: the last place before the end may hold a record no more.
-        while unread := [part for part, (_, end) in bounds.items() if self._position(part) < end]:
-            records = self._fetch(_PAUSE_SECONDS)
-            if records:
+        while unread:
+            # The last place before the end may hold a record no more; then the end is all that comes.
+            records, ended = self._fetch(_PAUSE_SECONDS)
+            unread.difference_update(ended)
+            if records or ended:
                 deadline = time.monotonic() + ANSWER_SECONDS
             elif time.monotonic() > deadline:
-                names = ", ".join(f"{part.topic}-{part.partition}" for part in unread)
+                names = ", ".join(f"{part.topic}-{part.partition}" for part in sorted(unread))
                 raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
             for record in records:
                 part = Part(record.topic(), record.partition())
                 first, end = bounds[part]
+                if record.offset() >= end - 1:
+                    unread.discard(part)
                 if record.offset() < end:
                     done[part] = record.offset() + 1 - first
                     if keys is None or record.key() in keys:
@@ -139,16 +167,18 @@ class Reader(AbstractContextManager["Reader"]):
             progress(sum(done.values()), total)
         return found
 
-    def _position(self, part: Part) -> int:
-        (place,) = self._consumer.position([TopicPartition(*part)])
-        return place.offset
-
-    def _fetch(self, seconds: float) -> list[Fetched]:
-        records = cast("list[Fetched]", self._consumer.consume(MOST, seconds))
-        for record in records:
-            if (error := record.error()) is not None:
+    def _fetch(self, seconds: float) -> tuple[list[Fetched], list[Part]]:
+        """Records, and the partitions of which there are no more at present."""
+        records, ended = list[Fetched](), list[Part]()
+        for record in cast("list[Fetched]", self._consumer.consume(MOST, seconds)):
+            error = record.error()
+            if error is None:
+                records.append(record)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
+                ended.append(Part(record.topic(), record.partition()))
+            else:
                 raise ReadingError(f"{record.topic()}-{record.partition()}: {error.str()}")
-        return records
+        return records, ended
 
     def _said(self, record: Fetched) -> Said:
         part, offset, key = Part(record.topic(), record.partition()), record.offset(), record.key() or b""

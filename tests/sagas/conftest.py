@@ -6,6 +6,7 @@ import pytest
 
 from ops.reading import Reader
 from ops.stack import Addresses
+from schemas.inventory import InventoryAdjusted
 from tests.sagas.cases import CASES, PRICES, STOCK, Fate
 from tests.sagas.gateway import Fates, ToldGateway
 from tests.sagas.shop import Shop, priced, stocked
@@ -29,6 +30,8 @@ def shop(stack: Addresses, worker_id: str, tmp_path_factory: pytest.TempPathFact
         shop = Shop(ground, reader, gateway)
         shop.publish(*priced(PRICES), *stocked(STOCK), *(message for case in CASES for message in case.before))
         with running(*shop.engines.values()):
+            for product in STOCK:
+                shop.hears(InventoryAdjusted, product)
             # What is said before on another topic is before only once it was heard.
             for case in CASES:
                 for kind in case.heard:
