@@ -8,7 +8,6 @@ import pytest
 from ops.stack import Addresses
 from schemas.checkout import CheckoutCompleted, CheckoutFailed
 from tests.sagas.cases import CUP, POT, RARE, cart
-from tests.sagas.shop import stocked
 from tests.sagas.town import Town
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(420)]
@@ -27,8 +26,8 @@ def test_workers_that_are_killed_lose_no_saga_no_piece_and_no_cent(
     stock = {CUP: 4 * sagas, POT: 4 * sagas, RARE: sagas // 4}
     town = Town(stack, unique, tmp_path, workers=workers, gateway="rough")
     with closing(town):
-        town.publish(*stocked(stock))
         town.open()
+        town.stock(stock)
         town.publish(*(cart(str(number), ITEMS[number % len(ITEMS)]) for number in range(sagas)))
         for number, worker in enumerate(town.workers[:kills], start=1):
             town.until_ended(number * sagas // (2 * kills))

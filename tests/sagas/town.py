@@ -10,12 +10,14 @@ from ops.stack import Addresses
 from ops.stack.waiting import wait_until
 from schemas.avsc import avro_schema
 from schemas.catalogue import RECORDS
+from schemas.inventory import InventoryAdjusted
 from schemas.message import Message
 from streams.codec import Codec
 from streams.confluent import ConfluentRegistry
 from streams.registry import subject_of
 from streams.topics import TopicAdmin, plan
 from tests.sagas.books import differences
+from tests.sagas.shop import stocked
 from tests.sagas.witness import BY_NAME, Witness
 from tests.streams.kafka.engines import Ground
 
@@ -58,6 +60,16 @@ class Town:
         for worker in self.workers:
             worker.start()
         assert wait_until(self._is_ready, seconds=SECONDS), self._logs()
+
+    def stock(self, pieces: dict[str, int]) -> None:
+        """Wait until it is there: who reserves, and who stocks up, speak on topics that may be read in any order."""
+        self.publish(*stocked(pieces))
+
+        def there() -> bool:
+            self.witness.look()
+            return all(self.witness.messages(InventoryAdjusted, product) for product in pieces)
+
+        assert wait_until(there, seconds=SECONDS), self._logs()
 
     def _is_ready(self) -> bool:
         return all(worker.readiness().get("ready") for worker in self.workers)
