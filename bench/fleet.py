@@ -65,13 +65,17 @@ class Worker:
         logged = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [each for each in logged if each["event"] == event]
 
-    def status(self) -> dict[str, Any]:
-        """What it tells of its service; nothing while it can't be asked."""
+    def readiness(self) -> dict[str, Any]:
+        """What it tells of itself; nothing while it can't be asked."""
         try:
-            services = httpx.get(f"{self.events('starting')[-1]['http']}/ready", timeout=1).json()["services"]
+            told: dict[str, Any] = httpx.get(f"{self.events('starting')[-1]['http']}/ready", timeout=1).json()
         except (httpx.HTTPError, IndexError):
             return {}
-        return next(iter(services.values()), {})
+        return told
+
+    def status(self) -> dict[str, Any]:
+        """What it tells of its only service."""
+        return next(iter(self.readiness().get("services", {}).values()), {})
 
     def partitions(self) -> list[int]:
         """Those that it owns and works on."""

@@ -161,8 +161,9 @@ class Ledger:
     def _compare(self, findings: Findings, place: Place, before: Entry[Count] | None, after: Entry[Count]) -> None:
         was, now = (before and before.state) or Count(), after.state or Count()
         totals = self._totals.get(place.key.decode(), ())
-        if before is not None and now.number - was.number != after.version - before.version:
-            findings.violated(str(place), f"one decision a message since {was} of {before.version}", after)
+        turns, messages = after.version - before.version if before else 1, now.number - was.number
+        if before is not None and (turns < messages or (turns > 0) != (messages > 0)):
+            findings.violated(str(place), f"a turn for each message since {was} of turn {before.version}", after)
         elif now.number < was.number:
             findings.violated(str(place), f"no step back behind {was}", now)
         elif not 0 < now.number <= len(totals) or totals[now.number - 1] != now.total:

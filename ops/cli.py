@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ops.commands import bench, demo, schemas, settings, simulate, stack, state, topics, worker
+from ops.commands import bench, checkout, demo, schemas, settings, simulate, stack, state, topics, trace, worker
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -31,13 +31,16 @@ def orderflow(
 ) -> None:
     """An order pipeline for Apache Kafka that loses no order and no cent.
 
-    Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments or settings, 130 interrupted.
+    Exit codes: 0 done, 1 something is wrong (said in one line), 2 wrong arguments or settings, 3 not ended in time,
+    130 interrupted.
     """
 
 
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.command()(worker.worker)
+app.command()(checkout.checkout)
+app.command()(trace.trace)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)

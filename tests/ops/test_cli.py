@@ -44,8 +44,8 @@ def test_a_verb_without_its_arguments_shows_its_help(
 
 
 VERBS = [
-    *("demo", "simulate", "bench saga", "worker", "up", "down", "status", "logs", "settings", "topics sync"),
-    "state drop",
+    *("demo", "simulate", "bench saga", "worker", "checkout", "trace", "up", "down", "status", "logs"),
+    *("settings", "topics sync", "state drop"),
 ]
 SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff", "roundtrip")]
 

@@ -1,0 +1,213 @@
+"""What lies on topics, decoded: of the given partitions, from a given place on, and further as it comes.
+
+Whoever reads here is a member of no group and commits nothing: it is a look, and nobody notices it.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Self, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from ops import addresses
+from ops.settings import Settings
+from schemas.errors import OrderflowError
+from schemas.message import Message
+from streams.cloudevents import with_meta
+from streams.codec import Codec, Undecodable
+from streams.confluent import ConfluentRegistry
+from streams.kafka.fetched import Fetched, Headers
+
+#: To one question, and from one record to the next while there are more.
+ANSWER_SECONDS = 15.0
+#: Records at once: enough to be quick, few enough to be no burden.
+MOST = 2_000
+_PAUSE_SECONDS = 0.2
+
+#: How many records were read, of how many.
+Progress = Callable[[int, int], None]
+
+
+def _unseen(_done: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+class ReadingError(OrderflowError):
+    """Kafka does not give what lies on a topic."""
+
+
+class Part(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A record, read."""
+
+    part: Part
+    offset: int
+    #: Its time, in millis.
+    at: int
+    key: str
+    message: Message | Undecodable
+    headers: Headers
+
+    @property
+    def place(self) -> str:
+        return f"{self.part.topic}-{self.part.partition}@{self.offset}"
+
+    @property
+    def id(self) -> str:
+        """Its messageId; what can't be read is known by its place."""
+        meta = self.message.meta if isinstance(self.message, Message) else None
+        return meta.messageId if meta else self.place
+
+    @property
+    def cause(self) -> str | None:
+        meta = self.message.meta if isinstance(self.message, Message) else None
+        return meta.causationId if meta else None
+
+
+class Reader(AbstractContextManager["Reader"]):
+    """Of one cluster."""
+
+    def __init__(self, client: Mapping[str, str], codec: Codec) -> None:
+        self._codec = codec
+        settings = {"group.id": "orderflow-reading", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+        settings |= {"enable.partition.eof": True, "fetch.wait.max.ms": 100, "log_level": 0}
+        self._consumer = Consumer({**client, **settings})
+        self._admin = AdminClient({**client, "log_level": 0})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def topics(self) -> dict[str, int]:
+        """Every topic there is, with its number of partitions."""
+        try:
+            there = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
+        except KafkaException as error:
+            raise ReadingError(
+                "Kafka doesn't answer: is it running (`orderflow status`), and is ORDERFLOW_KAFKA_BOOTSTRAP right?"
+            ) from error
+        return {name: len(topic.partitions) for name, topic in there.items()}
+
+    def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
+        """Of each, the first offset that is still there, and the one that comes next."""
+        asked = list(parts)
+        # They left both untyped.
+        first = self._offsets(asked, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        end = self._offsets(asked, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {part: (first[part], end[part]) for part in asked}
+
+    def _offsets(self, parts: Iterable[Part], spec: OffsetSpec) -> dict[Part, int]:
+        """On a connection of its own: behind a fetch that waits for records, each question would wait, too."""
+        places = {TopicPartition(*part): spec for part in parts}
+        if not places:  # the client takes no empty question
+            return {}
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                answers = self._admin.list_offsets(places, request_timeout=ANSWER_SECONDS)
+                return {
+                    Part(place.topic, place.partition): answer.result(ANSWER_SECONDS).offset
+                    for place, answer in answers.items()
+                }
+            except (KafkaException, TimeoutError) as error:  # a partition that has just moved is asked for again
+                if time.monotonic() > deadline:
+                    raise ReadingError("Kafka doesn't say where a topic begins and ends; try again") from error
+                time.sleep(_PAUSE_SECONDS)
+
+    def start(self, offsets: Mapping[Part, int]) -> None:
+        """Read on from there."""
+        self._consumer.assign([TopicPartition(*part, offset) for part, offset in offsets.items()])
+
+    def next(self, seconds: float, keys: Collection[bytes] | None = None) -> list[Said]:
+        """What has come, waiting for so long at most; of these keys alone, if any are given."""
+        records, _ = self._fetch(seconds)
+        return [self._said(record) for record in records if keys is None or record.key() in keys]
+
+    def to_the_end(
+        self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
+    ) -> list[Said]:
+        """What lies on these partitions now, of these keys alone if any are given; what comes meanwhile is left out."""
+        bounds = {part: bound for part, bound in self.bounds(parts).items() if bound[0] < bound[1]}
+        self.start({part: first for part, (first, _) in bounds.items()})
+        total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
+        found: list[Said] = []
+        unread = set(bounds)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while unread:
+            # The last place before the end may hold a record no more; then the end is all that comes.
+            records, ended = self._fetch(_PAUSE_SECONDS)
+            unread.difference_update(ended)
+            if records or ended:
+                deadline = time.monotonic() + ANSWER_SECONDS
+            elif time.monotonic() > deadline:
+                names = ", ".join(f"{part.topic}-{part.partition}" for part in sorted(unread))
+                raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
+            for record in records:
+                part = Part(record.topic(), record.partition())
+                first, end = bounds[part]
+                if record.offset() >= end - 1:
+                    unread.discard(part)
+                if record.offset() < end:
+                    done[part] = record.offset() + 1 - first
+                    if keys is None or record.key() in keys:
+                        found.append(self._said(record))
+            progress(sum(done.values()), total)
+        return found
+
+    def _fetch(self, seconds: float) -> tuple[list[Fetched], list[Part]]:
+        """Records, and the partitions of which there are no more at present."""
+        records, ended = list[Fetched](), list[Part]()
+        for record in cast("list[Fetched]", self._consumer.consume(MOST, seconds)):
+            error = record.error()
+            if error is None:
+                records.append(record)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
+                ended.append(Part(record.topic(), record.partition()))
+            else:
+                raise ReadingError(f"{record.topic()}-{record.partition()}: {error.str()}")
+        return records, ended
+
+    def _said(self, record: Fetched) -> Said:
+        part, offset, key = Part(record.topic(), record.partition()), record.offset(), record.key() or b""
+        text = key.decode(errors="replace")
+        message = self._codec.decode(record.value(), text)
+        if isinstance(message, Message) and message.meta is None:  # it goes by the id that services know it by
+            message = with_meta(message, record.headers, *part, offset)
+        return Said(part, offset, record.timestamp()[1], text, message, record.headers() or [])
+
+
+def in_order(records: Iterable[Said]) -> list[Said]:
+    """By time; of one millisecond, a cause before what it caused."""
+    found = list(records)
+    causes = {each.id: each.cause for each in found}
+
+    def depth(each: Said) -> int:
+        seen, cause = {each.id}, each.cause
+        while cause in causes and cause not in seen:
+            seen.add(cause)
+            cause = causes[cause]
+        return len(seen)
+
+    return sorted(found, key=lambda each: (each.at, depth(each), each.part, each.offset))
+
+
+@contextmanager
+def opened(settings: Settings, environment: str) -> Iterator[tuple[Reader, Codec]]:
+    """On the cluster and by the registry that the settings name."""
+    with closing(ConfluentRegistry(settings.registry_client(addresses.registry(settings)))) as registry:
+        codec = Codec(registry, environment)
+        with Reader(settings.kafka_client(addresses.kafka(settings)), codec) as reader:
+            yield reader, codec
