@@ -13,7 +13,7 @@ from ops.commands.options import AsJson
 
 
 def demo(
-    carts: Annotated[int, typer.Option(min=1, help="How many customers come, a hundred a second.")] = 500,
+    carts: Annotated[int, typer.Option(min=1, help="How many customers come, forty a second.")] = 500,
     seed: Annotated[int, typer.Option(help="Who they are and what they do. The same seed, the same customers.")] = 1,
     as_json: AsJson = False,
     keep: Annotated[

@@ -78,18 +78,31 @@ class Play:
             self._hear()
         self._publisher.flush()
 
-    def end(self, carts: Sequence[str], spots: set[Spot]) -> tuple[str, ...]:
-        """Until each cart has its end and nothing is left to do; what is wrong then. Raises UnendedError."""
+    def end(self, carts: Sequence[str], stocktake: Message, spots: set[Spot]) -> tuple[str, ...]:
+        """Until each cart has its end and nothing is left to do; what is wrong then. Raises UnendedError.
+
+        `stocktake`: asks at last what lies on the shelves, which no other message tells.
+        """
         began = time.monotonic()
         while standing := self._watch.without_end(carts):
             if time.monotonic() - began > END_SECONDS:
                 raise UnendedError(END_SECONDS, standing)
             self._hear_for(LOOK_SECONDS)
-        while (wrong := self._wrong(spots)) or not self._fleet.is_idle() or self._silent_for() < LOOK_SECONDS:
-            if self._silent_for() > SILENT_SECONDS or time.monotonic() - began > END_SECONDS:
-                break
+        while not self._is_over(began):
+            self._hear_for(LOOK_SECONDS)
+        self._publisher.send(stocktake)
+        self._publisher.flush()
+        self._hear_for(LOOK_SECONDS)
+        while ((wrong := self._wrong(spots)) and not self._is_silent(began)) or not self._is_over(began):
             self._hear_for(LOOK_SECONDS)
         return wrong
+
+    def _is_over(self, began: float) -> bool:
+        idle = self._silent_for() >= LOOK_SECONDS and self._fleet.is_idle()
+        return idle or self._is_silent(began)
+
+    def _is_silent(self, began: float) -> bool:
+        return self._silent_for() > SILENT_SECONDS or time.monotonic() - began > END_SECONDS
 
     def _wrong(self, spots: set[Spot]) -> tuple[str, ...]:
         refused = [letter.message for letter in self.dead_letters if letter.message is not None]

@@ -20,11 +20,12 @@ from ops.demo.reader import Reader
 from ops.demo.slate import cleaned
 from ops.environment import Say, register
 from ops.gateway.ledger import Ledger
-from ops.load import Load
+from ops.load import Load, Mix
 from ops.settings import Settings, variable
 from ops.stack import Addresses, Stack
 from ops.stack.borrowed import borrowed
 from ops.stack.progress import Report
+from schemas.shopping import ProductListed
 from schemas.topics import PARTITIONS, TOPICS
 from streams.codec import Codec
 from streams.hosting import Hosted
@@ -35,8 +36,8 @@ from streams.service import Service
 #: Its own, because all that lies there is removed first.
 ENVIRONMENT = "demo"
 WORKERS = 2
-#: Customers begin so far apart.
-MILLIS_A_CART = 10
+#: Customers begin so far apart: what two cores and a broker that has just started keep up with.
+MILLIS_A_CART = 25
 
 #: For as long as it plays, what is called often with how it stands.
 Show = Callable[[], AbstractContextManager[Callable[[Progress], None]]]
@@ -57,7 +58,9 @@ def run(
     `keep`: the stack goes on running, and the workers' logs and the gateway's ledger stay.
     """
     began, services = time.monotonic(), _services()
-    load = Load(seed=seed, count=carts, begins_at=time.time_ns() // 1_000_000, millis=carts * MILLIS_A_CART)
+    began_at = time.time_ns() // 1_000_000
+    # What can't be used at all is added apart, as bytes.
+    load = Load(seed=seed, count=carts, begins_at=began_at, millis=carts * MILLIS_A_CART, mix=Mix(poison=0))
     with borrowed(Stack(settings, report=report), keep=keep) as addresses, _workplace(say, keep=keep) as directory:
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
@@ -76,11 +79,11 @@ def run(
                 say(f"workers   {WORKERS} share {len(services)} services")
                 with show() as draw:
                     play = Play(reader, publisher, fleet, movements, draw)
-                    play.await_stock([*load.products()])
+                    play.await_stock([each.productId for each in load.shop() if isinstance(each, ProductListed)])
                     shoppers = [*load.shoppers()]
                     sent = [each for shopper in shoppers for each in shopper.sent]
                     play.publish(sorted(sent, key=lambda each: each.after))
-                    wrong = play.end([shopper.cart_id for shopper in shoppers], poisoned)
+                    wrong = play.end([shopper.cart_id for shopper in shoppers], load.stocktake(), poisoned)
             outcome = Outcome(
                 carts=carts,
                 seed=seed,

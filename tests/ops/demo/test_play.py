@@ -17,11 +17,12 @@ from ops.gateway.ledger import Ledger
 from ops.load import Sent
 from schemas.checkout import CheckoutRejected, StartCheckout
 from schemas.examples import CART, example_of
-from schemas.inventory import InventoryAdjusted
+from schemas.inventory import InventoryAdjusted, ReserveInventory
 from schemas.message import Message
 from schemas.shopping import CartCheckedOut
 
 SPOT = Spot("orders", "orders.demo.commands", 2, 7)
+STOCKTAKE = example_of(ReserveInventory)
 
 
 class Says:
@@ -75,24 +76,26 @@ def playing(
 def test_a_cart_without_an_end_is_named_with_where_it_stands() -> None:
     play = playing(Heard(example_of(StartCheckout), 1))
     with pytest.raises(UnendedError, match="1 carts have no end") as error:
-        play.end([CART], set())
+        play.end([CART], STOCKTAKE, set())
     assert error.value.standing == {CART: "at STARTED"}
     assert f"{CART}: at STARTED" in str(error.value)
 
 
 def test_a_run_where_all_is_as_it_should_be_has_no_violations() -> None:
-    play = playing(Heard(example_of(CheckoutRejected), 1), DeadLetter(*SPOT, "poison", None))
-    assert play.end([], {SPOT}) == ()
+    publisher = Remembers()
+    play = playing(Heard(example_of(CheckoutRejected), 1), DeadLetter(*SPOT, "poison", None), publisher=publisher)
+    assert play.end([], STOCKTAKE, {SPOT}) == ()
+    assert publisher.sent == [STOCKTAKE]
     assert len(play.dead_letters) == 1
 
 
 def test_what_the_audit_finds_is_a_violation() -> None:
     play = playing(Heard(example_of(CartCheckedOut), 1))
-    assert any(CART in each for each in play.end([], set()))
+    assert any(CART in each for each in play.end([], STOCKTAKE, set()))
 
 
 def test_what_lies_in_the_dead_letters_and_is_no_poison_is_a_violation() -> None:
-    assert len(playing(DeadLetter(*SPOT, "a bug", None)).end([], set())) == 1
+    assert len(playing(DeadLetter(*SPOT, "a bug", None)).end([], STOCKTAKE, set())) == 1
 
 
 def test_a_load_is_published_in_its_order_and_all_of_it() -> None:
