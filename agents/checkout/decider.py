@@ -4,6 +4,7 @@ A cart that was checked out reaches us twice: as the command, which opens the at
 two lie on different topics, so either may come first; a priced cart is enough by itself.
 """
 
+from collections import Counter
 from dataclasses import replace
 from typing import assert_never
 
@@ -24,6 +25,8 @@ from streams.decision import Decision, Wake
 PRICED_WITHIN = 30_000
 #: Longer than anything about one of its checkouts is remembered elsewhere: a number must not be given twice.
 CART_STAYS = 90 * 24 * 3_600_000
+#: So many priced carts are remembered; of those before, no repeat comes any more.
+MOST_REMEMBERED = 16
 
 _REASONS = {
     CartRejectionReason.EMPTY_CART: CheckoutRejectionReason.EMPTY_CART,
@@ -54,25 +57,25 @@ def decide(
 
 def _opened(cart: Checkouts, message: CheckoutCart, at: int) -> Decision[Checkouts]:
     # Of a cart that is checked out already, the cart itself turns the command down.
-    known = cart.live or cart.completed or (message.meta is not None and message.meta.messageId == cart.answered)
-    if known:
+    name = message.meta.messageId if message.meta else None
+    if cart.live or cart.completed or (name is not None and name in {cart.answered, cart.late}):
         return _kept(cart, at)
-    return _kept(replace(cart, customer_id=message.customerId, deadline=at + PRICED_WITHIN), at)
+    return _kept(replace(cart, customer_id=message.customerId, command=name, deadline=at + PRICED_WITHIN), at)
 
 
 def _priced(cart: Checkouts, message: CartCheckedOut, at: int) -> Decision[Checkouts]:
-    if message.eventId == cart.event_id:
+    if message.eventId in cart.event_ids:
         return _kept(cart, at)
     before = cart.live or cart.completed
     if before is not None:
         detail = "this cart's checkout is still under way" if cart.live else "this cart was bought already"
         return _rejected(cart, message.customerId, CheckoutRejectionReason.DUPLICATE, detail, at)
-    if not message.items:
-        reason, detail = CheckoutRejectionReason.EMPTY_CART, "there is nothing in the cart"
-        return _rejected(_closed(cart, message), message.customerId, reason, detail, at)
-    if problem := _sums(message):
-        reason = CheckoutRejectionReason.TOTALS_DO_NOT_ADD_UP
-        return _rejected(_closed(cart, message), message.customerId, reason, problem, at)
+    if cart.late is not None and _cause(message) == cart.late:
+        # Said once more, because the cart was open the first time, and is not now.
+        detail = "the priced cart came after its command had been turned away"
+        return _rejected(cart, message.customerId, CheckoutRejectionReason.NOT_PRICED, detail, at)
+    if wrong := _wrong(message):
+        return _rejected(_closed(cart, message), message.customerId, *wrong, at)
     attempt = cart.attempts + 1
     start = StartCheckout(
         checkoutId=checkout_id(message.cartId, attempt),
@@ -88,19 +91,27 @@ def _priced(cart: Checkouts, message: CartCheckedOut, at: int) -> Decision[Check
         total=message.total,
         currency=message.currency,
     )
-    closed = replace(_closed(cart, message), attempts=attempt, live=start.checkoutId, event_id=message.eventId)
+    event_ids = (*cart.event_ids, message.eventId)[-MOST_REMEMBERED:]
+    closed = replace(_closed(cart, message), attempts=attempt, live=start.checkoutId, event_ids=event_ids)
     return _kept(closed, at, start)
 
 
-def _sums(message: CartCheckedOut) -> str | None:
-    """What doesn't add up, with the figures; None if all does."""
+def _wrong(message: CartCheckedOut) -> tuple[CheckoutRejectionReason, str] | None:
+    """What is wrong with it, with the figures; None if nothing is."""
+    if not message.items:
+        return CheckoutRejectionReason.EMPTY_CART, "there is nothing in the cart"
+    if twice := [product for product, lines in Counter(line.productId for line in message.items).items() if lines > 1]:
+        detail = f"it has several lines of product {', '.join(twice)}: one line per product, with its quantity"
+        return CheckoutRejectionReason.INVALID, detail
     lines = sum(line.quantity * line.unitPrice for line in message.items)
     subtotal = lines if message.subtotal is None else message.subtotal
-    discount = message.discount or 0
     if subtotal != lines:
-        return f"the subtotal is {subtotal}, but the lines add up to {lines}"
-    if message.total != subtotal - discount:
-        return f"the total is {message.total}, but {subtotal} less a discount of {discount} is {subtotal - discount}"
+        detail = f"the subtotal is {subtotal}, but the lines add up to {lines}"
+        return CheckoutRejectionReason.TOTALS_DO_NOT_ADD_UP, detail
+    discount = message.discount or 0
+    if message.total != (due := subtotal - discount):
+        detail = f"the total is {message.total}, but {subtotal} less a discount of {discount} is {due}"
+        return CheckoutRejectionReason.TOTALS_DO_NOT_ADD_UP, detail
     return None
 
 
@@ -122,14 +133,17 @@ def _late(cart: Checkouts, at: int) -> Decision[Checkouts]:
     if cart.customer_id is None:
         return _kept(cart, at)
     detail = f"no priced cart came within {PRICED_WITHIN} ms of the command"
-    closed = replace(cart, customer_id=None, deadline=None)
+    closed = replace(cart, customer_id=None, command=None, deadline=None, late=cart.command)
     return _rejected(closed, cart.customer_id, CheckoutRejectionReason.NOT_PRICED, detail, at)
 
 
 def _closed(cart: Checkouts, answer: CartCheckedOut | CartCommandRejected) -> Checkouts:
     """What the command waited for is there."""
-    answered = answer.meta.causationId if answer.meta else None
-    return replace(cart, customer_id=None, deadline=None, answered=answered)
+    return replace(cart, customer_id=None, command=None, deadline=None, answered=_cause(answer))
+
+
+def _cause(answer: CartCheckedOut | CartCommandRejected) -> str | None:
+    return answer.meta.causationId if answer.meta else None
 
 
 def _rejected(
@@ -143,4 +157,5 @@ def _rejected(
 
 
 def _kept(cart: Checkouts, at: int, *sends: StartCheckout | CheckoutRejected) -> Decision[Checkouts]:
-    return Decision(cart, sends=sends, timer=cart.deadline, expires=at + CART_STAYS)
+    known = None if cart == Checkouts(cart.cart_id) else cart
+    return Decision(known, sends=sends, timer=cart.deadline, expires=at + CART_STAYS)

@@ -13,9 +13,12 @@ class Checkouts:
     #: The one that is under way; and the one that became an order, after which there are no more.
     live: str | None = None
     completed: str | None = None
-    #: Of the cart that was started last, so that its repeats are known; and the command that it answered.
-    event_id: str | None = None
-    answered: str | None = None
-    #: Who asked for a checkout that is not priced yet, and when that is too late.
+    #: Of the carts that were started last, so that their repeats are known.
+    event_ids: tuple[str, ...] = ()
+    #: Who asked for a checkout that is not priced yet, by which command, and when that is too late.
     customer_id: str | None = None
+    command: str | None = None
     deadline: int | None = None
+    #: The command that was answered last, and the last one that was too late.
+    answered: str | None = None
+    late: str | None = None

@@ -18,11 +18,13 @@ from schemas.inventory import (
     ReserveInventory,
     StockLine,
 )
+from schemas.message import Message
 from schemas.orders import (
     CancellationReason,
     CancelOrder,
     ConfirmOrder,
     CreateOrder,
+    OrderCancellationRejected,
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
@@ -162,6 +164,13 @@ def _declined(message: PaymentFailed | CaptureFailed) -> str:
     return message.reason.value
 
 
+def _stopped(message: Message) -> tuple[CheckoutFailureReason, str]:
+    """Stock is given back unasked when its time is up; everything else because the customer cancelled."""
+    if isinstance(message, InventoryReleased) and message.reason is ReleaseReason.EXPIRED:
+        return CheckoutFailureReason.INVENTORY_UNAVAILABLE, "the reservation expired before the order was confirmed"
+    return CheckoutFailureReason.CANCELLED, "the order was cancelled"
+
+
 def _rejected(message: OrderRejected) -> str:
     return message.detail or message.reason.value
 
@@ -214,13 +223,15 @@ place_order = Saga(
             within=WITHIN,
         ),
         Step(
-            # A promise is taken back by cancelling the order, which the step that created it does.
             name=CheckoutStep.CONFIRM_ORDER,
             ask=_confirm,
             ok=OrderConfirmed,
+            # Before the money goes back: what is promised may be sent at any moment.
+            undo=_cancel,
             undone=(OrderCancelled,),
+            stands=OrderCancellationRejected,
             within=WITHIN,
         ),
     ),
-    cancelled=OrderCancelled,
+    stopped=_stopped,
 )

@@ -1,7 +1,7 @@
 """A saga as a value, and the one decider that runs any such value.
 
     running: ask for a step -> done -> the next one … -> completed
-                  |-> refused, or silent for too long, or cancelled: undoing
+                  |-> refused, or silent for too long, or cancelled, or undone by somebody else: undoing
     undoing: ask to undo the last step that was done, or may have been -> undone -> the one before … -> failed
 
 A step that stayed silent may have been done, so it is undone as if it were: whoever is asked to undo what never was
@@ -47,10 +47,11 @@ class Step:
     no: type[Message] | None = None
     refused: CheckoutFailureReason = CheckoutFailureReason.TIMED_OUT
     why: Callable[[Any], str] = str
-    #: None: undoing an earlier step undoes this one.
-    undo: Callable[[Checkout], Message] | None = None
+    undo: Callable[[Checkout], Message]
     #: Each of these answers says that nothing of it is left.
-    undone: tuple[type[Message], ...] = ()
+    undone: tuple[type[Message], ...]
+    #: The answer that it can't be undone any more, because all of it went well.
+    stands: type[Message] | None = None
     #: Millis until it is asked for again.
     within: int
 
@@ -60,14 +61,14 @@ class Saga:
     """Its steps in their order."""
 
     steps: tuple[Step, ...]
-    #: Tells, from the outside, that the customer wants none of it any more.
-    cancelled: type[Message]
+    #: What it is called that something is undone before we asked for that, and why in words.
+    stopped: Callable[[Message], tuple[CheckoutFailureReason, str]]
 
     @property
     def answers(self) -> tuple[type[Message], ...]:
         """All that it waits for."""
-        each = [(step.ok, *([step.no] if step.no else []), *step.undone) for step in self.steps]
-        return tuple(dict.fromkeys([answer for answers in each for answer in answers] + [self.cancelled]))
+        each = [answer for step in self.steps for answer in (step.ok, step.no, step.stands, *step.undone)]
+        return tuple(dict.fromkeys(answer for answer in each if answer is not None))
 
     def decide(self, checkout: Checkout | None, message: Message | Wake, at: int) -> Decision[Checkout]:
         if isinstance(message, StartCheckout):
@@ -106,15 +107,17 @@ class Saga:
             return _as_it_is(checkout) if learnt is None else self._go_on(learnt, step, at)
         if step.no is not None and isinstance(message, step.no):
             return self._fail(checkout, Failure(step.name, step.refused, step.why(message)), at)
-        if isinstance(message, self.cancelled):
-            failure = Failure(step.name, CheckoutFailureReason.CANCELLED, "the order was cancelled")
-            return self._fail(_in_doubt(checkout, step), failure, at, message)
+        if any(isinstance(message, each.undone) for each in self.steps):
+            return self._fail(_in_doubt(checkout, step), Failure(step.name, *self.stopped(message)), at, message)
         return _as_it_is(checkout)
 
     def _go_on(self, checkout: Checkout, step: Step, at: int) -> Decision[Checkout]:
         done = replace(checkout, done=(*checkout.done, step.name))
         if step is not self.steps[-1]:
             return self._ask(done, self.steps[self.steps.index(step) + 1], at)
+        return self._complete(done, at)
+
+    def _complete(self, checkout: Checkout, at: int) -> Decision[Checkout]:
         start = checkout.start
         completed = CheckoutCompleted(
             checkoutId=start.checkoutId,
@@ -125,7 +128,7 @@ class Saga:
             currency=start.currency,
             completedAt=at,
         )
-        return _end(done, Phase.COMPLETED, completed, at)
+        return _end(checkout, Phase.COMPLETED, completed, at)
 
     def _silent(self, checkout: Checkout, at: int) -> Decision[Checkout]:
         step = self._step(checkout.asked)
@@ -149,6 +152,9 @@ class Saga:
         return self._undo_next(undoing if message is None else self._heard(undoing, message), at)
 
     def _undoing(self, checkout: Checkout, message: Message, at: int) -> Decision[Checkout]:
+        stands = self._step(checkout.asked).stands
+        if stands is not None and isinstance(message, stands):
+            return self._complete(replace(checkout, failure=None), at)
         late = self._unexpected(checkout, message)
         heard = self._heard(checkout, message) if late is None else _in_doubt(checkout, late)
         if checkout.asked in heard.done:
@@ -157,7 +163,7 @@ class Saga:
 
     def _late(self, checkout: Checkout, message: Message) -> Decision[Checkout]:
         late = self._unexpected(checkout, message)
-        sends = (late.undo(checkout),) if late is not None and late.undo is not None else ()
+        sends = () if late is None else (late.undo(checkout),)
         return Decision(checkout, sends=sends, expires=checkout.expires)
 
     def _unexpected(self, checkout: Checkout, message: Message) -> Step | None:
@@ -171,10 +177,8 @@ class Saga:
         return replace(checkout, done=_without(checkout.done, *gone), undone=checkout.undone + gone)
 
     def _undo_next(self, checkout: Checkout, at: int) -> Decision[Checkout]:
-        for name in reversed(checkout.done):
-            step = self._step(name)
-            if step.undo is not None:
-                return self._undo(replace(checkout, times=0), step, at)
+        if checkout.done:
+            return self._undo(replace(checkout, times=0), self._step(checkout.done[-1]), at)
         start, failure = checkout.start, checkout.failure
         assert failure is not None  # noqa: S101 - nobody turns back without one
         failed = CheckoutFailed(
@@ -195,7 +199,6 @@ class Saga:
         return Decision(asked, sends=(*first, step.ask(asked)), timer=asked.deadline)
 
     def _undo(self, checkout: Checkout, step: Step, at: int) -> Decision[Checkout]:
-        assert step.undo is not None  # noqa: S101 - only such a step is ever chosen
         pause = min(step.within << checkout.times, LONGEST_PAUSE)
         asked = replace(checkout, asked=step.name, times=checkout.times + 1, deadline=at + pause)
         return Decision(asked, sends=(step.undo(asked),), timer=asked.deadline)

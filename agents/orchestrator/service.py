@@ -14,6 +14,7 @@ from schemas.orders import (
     CancelOrder,
     ConfirmOrder,
     CreateOrder,
+    OrderCancellationRejected,
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
@@ -51,6 +52,7 @@ def decide(
     | OrderRejected
     | OrderConfirmed
     | OrderCancelled
+    | OrderCancellationRejected
     | Wake,
     at: int,
 ) -> Decision[Checkout]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import count
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -31,10 +32,14 @@ def never(_task: Task, _boundary: Boundary) -> bool:
     return False
 
 
-def by_chance(seed: int, one_in: int) -> Crash:
-    """At one boundary in so many, the same ones for the same seed."""
+def by_chance(seed: int, one_in: int, *, at_most: int = 300) -> Crash:
+    """At one boundary in so many, the same ones for the same seed.
+
+    `at_most` so often: who dies more often than it can pay what it owes would never come to an end.
+    """
     random = Random(seed)
-    return lambda _task, _boundary: random.randrange(one_in) == 0
+    left = count(at_most, -1)
+    return lambda _task, _boundary: random.randrange(one_in) == 0 and next(left) > 0
 
 
 class Twin:

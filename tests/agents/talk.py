@@ -4,7 +4,7 @@ from typing import Any, Generic, TypeVar
 
 from schemas.message import Message
 from streams.codec import Codec
-from streams.decision import Decision, Performed
+from streams.decision import Decision, Performed, Wake
 from streams.own import OwnCodec
 from streams.service import Service
 from streams.state import StateCodec
@@ -21,7 +21,7 @@ _MESSAGES = Codec(MemoryRegistry(), "talk")
 
 
 class Talk(Generic[S]):
-    """A second passes before each message."""
+    """A second passes before each message; before a wake-up, as long as it takes."""
 
     def __init__(self, service: Service[S, Any]) -> None:
         self._service = guarded(service)
@@ -31,11 +31,12 @@ class Talk(Generic[S]):
         #: Whatever was asked of the outside.
         self.effects: list[Any] = []
         #: Of the last decision.
+        self.timer: int | None = None
         self.expires: int | None = None
 
-    def hear(self, message: Message | Performed[Any]) -> tuple[Message, ...]:
+    def hear(self, message: Message | Performed[Any] | Wake) -> tuple[Message, ...]:
         """What is sent because of it."""
-        self.at += SECOND
+        self.at = max(self.at, message.deadline) if isinstance(message, Wake) else self.at + SECOND
         if isinstance(message, Performed):
             assert self._own.decode(self._own.encode(message)) == message
         decision = self._service.decide(self.state, message, self.at)
@@ -44,11 +45,19 @@ class Talk(Generic[S]):
         assert {type(each) for each in decision.effects} <= set(self._service.effects)
         assert [_MESSAGES.decode(_MESSAGES.encode(each)) for each in decision.sends] == list(decision.sends)
         pending = {str(number): effect for number, effect in enumerate(decision.effects)}
-        entry = Entry(state=decision.state, pending=pending, expires=decision.expires)
+        entry = Entry(state=decision.state, timer=decision.timer, pending=pending, expires=decision.expires)
         assert self._states.decode("key", self._states.encode("key", entry)) == entry
-        self.state, self.expires = decision.state, decision.expires
+        self.state, self.timer, self.expires = decision.state, decision.timer, decision.expires
         self.effects += decision.effects
         return decision.sends
+
+    def silence(self) -> tuple[Message, ...]:
+        """Nobody says anything until its deadline has passed."""
+        assert self.timer is not None
+        deadline = self.timer
+        sent = self.hear(Wake(deadline))
+        assert self.timer is None or self.timer > deadline
+        return sent
 
     def after(self, *messages: Message | Performed[Any]) -> "Talk[S]":
         for message in messages:
