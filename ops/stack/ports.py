@@ -2,8 +2,11 @@
 
 import socket
 from collections.abc import Collection
+from random import SystemRandom
 
 HOST = "127.0.0.1"
+#: Below the ranges from which Linux (32768), macOS and Windows (49152) take the ports of clients.
+_SERVERS = range(20_000, 32_768)
 
 
 def is_free(port: int) -> bool:
@@ -18,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def choose(preferred: int, *, taken: Collection[int] = ()) -> int:
-    """`preferred` if nobody listens there and it is not in `taken`, else a port that the system picks."""
+    """`preferred` if nobody listens there and it is not in `taken`, else any free one."""
     if preferred not in taken and is_free(preferred):
         return preferred
     while (port := any_free()) in taken:
@@ -27,8 +30,10 @@ def choose(preferred: int, *, taken: Collection[int] = ()) -> int:
 
 
 def any_free() -> int:
-    """One that the system picks."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Of those that no system gives to clients: a server that is started again would find its port in use else."""
+    return next(port for port in _shuffled() if is_free(port))
+
+
+def _shuffled() -> list[int]:
+    """Each time in another order: several that look at once rarely find the same."""
+    return SystemRandom().sample(_SERVERS, len(_SERVERS))

@@ -117,6 +117,7 @@ def test_workers_that_all_die_at_once_and_again_while_they_recover_go_on_where_t
     assert findings.violations == 0, findings
 
 
+@pytest.mark.proof
 def test_a_worker_that_is_told_to_end_under_load_drains_and_hands_over_at_once(
     stack: Addresses, staged: Staged
 ) -> None:

@@ -9,7 +9,7 @@ from tests.sagas.books import differences
 from tests.sagas.cases import STOCK
 from tests.sagas.shop import Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 
 def test_stock_and_money_add_up(shop: Shop) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.sagas.cases import CASES, Case
 from tests.sagas.shop import Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 

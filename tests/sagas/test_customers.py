@@ -43,7 +43,7 @@ from tests.sagas.cases import (
 )
 from tests.sagas.shop import Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 
 def cancel(order_id: str) -> CancelOrder:

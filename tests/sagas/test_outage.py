@@ -9,7 +9,7 @@ from streams.effects import Circuit
 from tests.sagas.cases import cart, cart_of, order_of
 from tests.sagas.shop import Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 
 def test_the_circuit_opens_while_the_gateway_is_away_and_then_every_checkout_goes_on(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from schemas.shopping import (
 from tests.sagas.cases import CUP, POT, PRICES, UNKNOWN, cart_of, order_of
 from tests.sagas.shop import CODE, Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 
 def add(name: str, product: str, pieces: int = 1, price: int | None = None) -> AddItemToCart:

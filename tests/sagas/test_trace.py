@@ -9,7 +9,7 @@ from schemas.topics import PAYMENTS_COMMANDS
 from tests.sagas.cases import CUP, order_of
 from tests.sagas.shop import Shop
 
-pytestmark = [pytest.mark.connected, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.connected]
 
 HAPPY = {
     *("CartCheckedOut", "StartCheckout", "CheckoutStarted", "ReserveInventory", "HoldStock", "StockHeld"),

@@ -15,7 +15,7 @@ from schemas.identity import derived_id
 from tests.sagas.cases import PRICES, RARE
 from tests.sagas.town import Town
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.xdist_group("town"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SECONDS = 90
 

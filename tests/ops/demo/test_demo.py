@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from ops.cli import app
@@ -20,19 +21,21 @@ from ops.demo.outcome import Outcome
 from ops.demo.watch import Watch
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
+from tests.conftest import DATA_DIR
 
 SECONDS = 100
 
 
 @pytest.fixture
-def surroundings(stack: Addresses, tmp_path: Path) -> dict[str, str]:
-    """What the demo is told: the shared stack, and a place for what it leaves behind."""
-    return os.environ | {
-        "ORDERFLOW_KAFKA_BOOTSTRAP": stack.kafka,
-        "ORDERFLOW_POSTGRES_DSN": stack.postgres,
-        "ORDERFLOW_REGISTRY_URL": stack.registry,
-        "TMPDIR": str(tmp_path),
-    }
+def surroundings(stack: Addresses, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What the demo is told: the shared stack, and a place for what it leaves behind. One demo at a time."""
+    with FileLock(DATA_DIR.with_name("demo.lock")):
+        yield os.environ | {
+            "ORDERFLOW_KAFKA_BOOTSTRAP": stack.kafka,
+            "ORDERFLOW_POSTGRES_DSN": stack.postgres,
+            "ORDERFLOW_REGISTRY_URL": stack.registry,
+            "TMPDIR": str(tmp_path),
+        }
 
 
 def started(surroundings: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
@@ -76,7 +79,7 @@ def test_every_customer_gets_an_end_nothing_is_off_and_nothing_is_left(
 @pytest.mark.connected
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.proof)])
 def test_whoever_interrupts_it_ends_what_it_started(
     number: signal.Signals, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
