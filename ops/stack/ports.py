@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Collection
-from random import SystemRandom
+from secrets import randbelow
 
 HOST = "127.0.0.1"
 #: Below the ranges from which Linux (32768), macOS and Windows (49152) take the ports of clients.
@@ -31,9 +31,6 @@ def choose(preferred: int, *, taken: Collection[int] = ()) -> int:
 
 def any_free() -> int:
     """Of those that no system gives to clients: a server that is started again would find its port in use else."""
-    return next(port for port in _shuffled() if is_free(port))
-
-
-def _shuffled() -> list[int]:
-    """Each time in another order: several that look at once rarely find the same."""
-    return SystemRandom().sample(_SERVERS, len(_SERVERS))
+    # From anywhere: several that look at once rarely find the same.
+    first = randbelow(len(_SERVERS))
+    return next(port for port in (*_SERVERS[first:], *_SERVERS[:first]) if is_free(port))

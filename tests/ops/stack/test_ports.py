@@ -21,6 +21,10 @@ def test_a_free_port_is_taken_as_preferred(occupied: int) -> None:
     assert choose(free) == free
 
 
+def test_no_port_is_chosen_that_the_system_may_give_to_a_client(occupied: int) -> None:
+    assert all(20_000 <= choose(occupied) < 32_768 for _ in range(20))
+
+
 def test_another_is_chosen_where_somebody_listens(occupied: int) -> None:
     assert choose(occupied) != occupied
 
