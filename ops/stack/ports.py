@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Collection
+from itertools import chain
 from secrets import randbelow
 
 HOST = "127.0.0.1"
@@ -33,4 +34,4 @@ def any_free() -> int:
     """Of those that no system gives to clients: a server that is started again would find its port in use else."""
     # From anywhere: several that look at once rarely find the same.
     first = randbelow(len(_SERVERS))
-    return next(port for port in (*_SERVERS[first:], *_SERVERS[:first]) if is_free(port))
+    return next(filter(is_free, chain(_SERVERS[first:], _SERVERS[:first])))
