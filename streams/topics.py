@@ -21,7 +21,7 @@ from schemas.errors import OrderflowError
 from schemas.topics import TOPICS, Topic
 
 #: Every answer of the broker is waited for this long.
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 #: The first answer comes at once or, from a wrong address, never: librdkafka would go on trying.
 REACH_SECONDS = 10.0
 PAUSE_SECONDS = 0.05

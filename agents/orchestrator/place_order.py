@@ -47,7 +47,7 @@ from schemas.payments import (
 )
 
 #: Long enough for a backlog to drain: to ask again sooner would only add to it.
-WITHIN = 30_000
+WITHIN = 120_000
 
 #: What an order is cancelled for when its checkout fails so.
 _CANCELLED_FOR = {

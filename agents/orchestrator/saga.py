@@ -154,7 +154,11 @@ class Saga:
     def _undoing(self, checkout: Checkout, message: Message, at: int) -> Decision[Checkout]:
         stands = self._step(checkout.asked).stands
         if stands is not None and isinstance(message, stands):
-            return self._complete(replace(checkout, failure=None), at)
+            if checkout.failure is not None and checkout.asked == checkout.failure.step:
+                return self._complete(replace(checkout, failure=None), at)
+            # Too late: an earlier undo was given up, and what came before it has been undone since.
+            left = tuple(name for name in checkout.done if self._step(name).stands is None)
+            return self._undo_next(replace(checkout, done=left), at)
         late = self._unexpected(checkout, message)
         heard = self._heard(checkout, message) if late is None else _in_doubt(checkout, late)
         if checkout.asked in heard.done:

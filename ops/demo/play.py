@@ -24,7 +24,7 @@ LOOK_SECONDS = 1.0
 STOCKED_SECONDS = 30.0
 #: After so much silence nothing more comes: the callers of a gateway that was away pause for less.
 SILENT_SECONDS = 15.0
-#: A saga asks three times, half a minute apart, before it turns back.
+#: Nobody here is silent for so long that a saga asks again, two minutes later.
 END_SECONDS = 150.0
 
 

@@ -249,7 +249,7 @@ def test_a_step_that_nobody_answers_is_asked_for_three_times_and_then_undone_as_
     assert undone(saga) == IN_DOUBT[step]
     end = failed(saga)
     assert (end.step, end.reason) == (step, CheckoutFailureReason.TIMED_OUT)
-    assert end.detail == "no answer to 3 requests, each 30000 ms apart"
+    assert end.detail == "no answer to 3 requests, each 120000 ms apart"
     assert set(end.compensated) == {*STEPS[: STEPS.index(step)], step}
 
 
@@ -429,9 +429,9 @@ def test_an_undo_that_nobody_answers_is_given_up_after_ten_tries_and_left_out(st
     stuck = PARTS[step]
     began = saga.at
     assert kinds(saga.silences(MOST_UNDOS - 1)) == [stuck.undo] * (MOST_UNDOS - 1)
-    # 30 s, a minute, two and four, and then five at a time.
+    # Two minutes and four, and then five at a time.
     assert saga.timer is not None
-    assert saga.timer - began == 450_000 + 6 * LONGEST_PAUSE
+    assert saga.timer - began == 360_000 + 8 * LONGEST_PAUSE
     saga.silence()
     undone(saga)
     assert step not in failed(saga).compensated
