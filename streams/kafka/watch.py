@@ -70,6 +70,9 @@ class Watch:
         name, changelog = self._group.name, self._group.changelog
         try:
             ids = self._asked()
+            # Before their ends are asked for, which a client may refuse to do of a topic that is another one by now.
+            if ids[changelog] != self.ids[changelog]:
+                raise PlaneError(f"{changelog} was deleted and made again while its state was in use")
             ends = {number: self._end(number) for number in owned}
         except GoneError as error:
             if error.topic == changelog:
@@ -79,8 +82,6 @@ class Watch:
         except (KafkaException, TimeoutError) as error:
             log.warning("%s: the brokers don't say how its topics are (%r)", name, error)
             return None
-        if ids[changelog] != self.ids[changelog]:
-            raise PlaneError(f"{changelog} was deleted and made again while its state was in use")
         changed = [topic for topic in self._group.inputs if ids[topic] != self.ids[topic]]
         if changed:
             log.warning("%s: %s made anew; read from the beginning", name, ", ".join(changed))
