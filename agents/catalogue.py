@@ -9,8 +9,7 @@ from agents.orchestrator.service import orchestrator
 from agents.orders.service import orders
 from agents.payments.service import payments
 from agents.stock.service import stock
-from streams.hosting import Hosted
 from streams.service import Service
 
-#: In the order that an order meets them. Those with effects come with who performs them, or `ops` knows who does.
-SERVICES: tuple[Service[Any, Any] | Hosted, ...] = (cart, checkout, orchestrator, inventory, stock, payments, orders)
+#: In the order that an order meets them. Who performs their effects is known to whoever runs them.
+SERVICES: tuple[Service[Any, Any], ...] = (cart, checkout, orchestrator, inventory, stock, payments, orders)

@@ -11,7 +11,6 @@ from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import Topic
 from streams.codec import Undecodable
-from streams.hosting import Hosted
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
 from streams.partitioner import partition_of
@@ -122,9 +121,7 @@ def _number(key: str) -> int:
 
 
 def _dead_letters(environment: str) -> Iterator[str]:
-    for each in SERVICES:
-        service = each.service if isinstance(each, Hosted) else each
-        yield dead_letters_of(service.name, environment)
+    return (dead_letters_of(service.name, environment) for service in SERVICES)
 
 
 def _is_of_product(message: Message | Undecodable) -> bool:

@@ -1,40 +1,35 @@
 """What a checkout costs: carts that lie there already are drained, then carts come at a steady rate."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
 
 from agents.catalogue import SERVICES
 from ops import contract
 from ops.bench.carts import cart, stock
 from ops.bench.clock import Clock
-from ops.demo.fleet import Fleet
+from ops.demo.fleet import Fleet, told
 from ops.demo.publisher import Publisher
 from ops.demo.slate import cleaned
-from ops.environment import register
+from ops.environment import Say, register
+from ops.reading import Part, Reader
 from ops.settings import Settings, variable
-from ops.stack import Addresses, Stack
+from ops.stack import Stack
 from ops.stack.borrowed import borrowed
 from ops.stack.progress import Report
 from schemas.topics import PARTITIONS
 from streams.codec import Codec
-from streams.hosting import Hosted
-from streams.topics import TopicAdmin
 
 #: Its own, because all that lies there is removed first.
 ENVIRONMENT = "bench"
 #: Of a drain the first tenth, and of a steady rate the first fifth, pays for caches and connections.
 WARMING_DRAIN, WARMING_PACE = 0.1, 0.2
-ANSWER_SECONDS = 10.0
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +70,11 @@ class Figures:
 
 def run(settings: Settings, report: Report, say: Say, wish: Wish) -> Figures:
     """Start what is missing, measure, and stop it again. Raises StalledError."""
-    services = [each.service if isinstance(each, Hosted) else each for each in SERVICES]
     with ExitStack() as scope:
         addresses = scope.enter_context(borrowed(Stack(settings, report=report)))
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
-        cleaned(client, ENVIRONMENT, services)
+        cleaned(client, ENVIRONMENT, SERVICES)
         codec = Codec(scope.enter_context(contract.opened(access)), ENVIRONMENT)
         publisher = scope.enter_context(Publisher(client, codec, ENVIRONMENT))
         for message in stock(_now()):
@@ -91,13 +85,15 @@ def run(settings: Settings, report: Report, say: Say, wish: Wish) -> Figures:
         say(f"preloaded {wish.carts} carts")
         directory = Path(scope.enter_context(TemporaryDirectory(prefix="orderflow-bench-")))
         clock = scope.enter_context(Clock(client, codec, ENVIRONMENT))
-        fleet = scope.enter_context(Fleet(wish.workers, directory, _settings(addresses, directory, wish.store)))
+        surroundings = told(addresses, ENVIRONMENT, gateway="calm", ledger=directory / "gateway.sqlite")
+        surroundings[variable("state_store")] = wish.store
+        fleet = scope.enter_context(Fleet(wish.workers, directory, surroundings))
         processes = [psutil.Process(pid) for pid in fleet.pids]
         sagas_per_s, cpu_ms = _drained(clock, processes, wish.carts)
         rss = sum(process.memory_info().rss for process in processes) / 1e6
         say(f"drained   {sagas_per_s} sagas/s, {cpu_ms} ms of the workers' processor each")
-        records = _records(client) / wish.carts
-        fleet.await_shared([service.name for service in services], PARTITIONS)
+        records = _records(client, codec) / wish.carts
+        fleet.await_shared([service.name for service in SERVICES], PARTITIONS)
         paced = [_paced(clock, publisher, rate, wish.seconds, say) for rate in wish.rates]
     return Figures(wish.carts, wish.workers, wish.store, sagas_per_s, cpu_ms, round(records, 1), round(rss, 1), paced)
 
@@ -135,31 +131,12 @@ def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
-def _records(client: dict[str, str]) -> int:
+def _records(client: dict[str, str], codec: Codec) -> int:
     """All that lies in the environment."""
-    names = [name for name in TopicAdmin(client).partition_counts() if f".{ENVIRONMENT}" in name]
-    total = 0
-    with closing(Consumer({**client, "group.id": "orderflow-bench", "log_level": 3})) as consumer:
-        for name in names:
-            for number in range(PARTITIONS):
-                low, high = consumer.get_watermark_offsets(TopicPartition(name, number), timeout=ANSWER_SECONDS)
-                total += high - low
-    return total
-
-
-def _settings(addresses: Addresses, directory: Path, store: str) -> dict[str, str]:
-    """What the workers are told beside what we were told."""
-    return {
-        variable("environment"): ENVIRONMENT,
-        variable("kafka_bootstrap"): addresses.kafka,
-        variable("registry_url"): addresses.registry,
-        variable("state_store"): store,
-        variable("gateway"): "calm",
-        variable("gateway_ledger"): str(directory / "gateway.sqlite"),
-        variable("http_host"): "127.0.0.1",
-        variable("http_port"): "0",
-        variable("log_format"): "json",
-    }
+    with Reader(client, codec) as reader:
+        there = reader.topics().items()
+        parts = [Part(name, number) for name, count in there if f".{ENVIRONMENT}" in name for number in range(count)]
+        return sum(end - first for first, end in reader.bounds(parts).values())
 
 
 def _now() -> int:

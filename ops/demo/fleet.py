@@ -14,6 +14,8 @@ from typing import Any, Self
 import httpx
 
 from ops.demo.errors import UnreadyError, WorkerEndedError
+from ops.settings import variable
+from ops.stack import Addresses
 from ops.stack.logs import tail
 from ops.stack.waiting import wait_until
 
@@ -65,6 +67,21 @@ def _address(log: str) -> str:
         if line.startswith("{") and (event := json.loads(line))["event"] == "starting":
             return str(event["http"])
     raise LookupError
+
+
+def told(addresses: Addresses, environment: str, *, gateway: str, ledger: Path) -> dict[str, str]:
+    """What workers are told beside what we were told ourselves."""
+    return {
+        variable("environment"): environment,
+        variable("kafka_bootstrap"): addresses.kafka,
+        variable("registry_url"): addresses.registry,
+        variable("gateway"): gateway,
+        variable("gateway_ledger"): str(ledger),
+        variable("http_host"): "127.0.0.1",
+        variable("http_port"): "0",
+        variable("log_format"): "json",
+        variable("log_level"): "INFO",
+    }
 
 
 class Fleet:

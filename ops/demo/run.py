@@ -6,12 +6,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any
 
 from agents.catalogue import SERVICES
 from ops import contract
 from ops.demo.errors import ViolatedError
-from ops.demo.fleet import Fleet
+from ops.demo.fleet import Fleet, told
 from ops.demo.outcome import Outcome
 from ops.demo.play import Play, Progress
 from ops.demo.poison import Spot, poison, spots
@@ -21,17 +20,15 @@ from ops.demo.slate import cleaned
 from ops.environment import Say, register
 from ops.gateway.ledger import Ledger
 from ops.load import Load, Mix
-from ops.settings import Settings, variable
-from ops.stack import Addresses, Stack
+from ops.settings import Settings
+from ops.stack import Stack
 from ops.stack.borrowed import borrowed
 from ops.stack.progress import Report
 from schemas.shopping import ProductListed
 from schemas.topics import PARTITIONS, TOPICS
 from streams.codec import Codec
-from streams.hosting import Hosted
 from streams.kafka.topics import dead_letters_of
 from streams.producer import deliver
-from streams.service import Service
 
 #: Its own, because all that lies there is removed first.
 ENVIRONMENT = "demo"
@@ -57,26 +54,26 @@ def run(
 
     `keep`: the stack goes on running, and the workers' logs and the gateway's ledger stay.
     """
-    began, services = time.monotonic(), _services()
+    began = time.monotonic()
     began_at = time.time_ns() // 1_000_000
     # What can't be used at all is added apart, as bytes.
     load = Load(seed=seed, count=carts, begins_at=began_at, millis=carts * MILLIS_A_CART, mix=Mix(poison=0))
     with borrowed(Stack(settings, report=report), keep=keep) as addresses, _workplace(say, keep=keep) as directory:
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
-        made = cleaned(client, ENVIRONMENT, services)
+        made = cleaned(client, ENVIRONMENT, SERVICES)
         say(f"topics    {made} in the environment {ENVIRONMENT}, all of them made anew")
         ledger = directory / "gateway.sqlite"
         with (
             contract.opened(access) as registry,
             closing(Ledger(ledger)) as movements,
-            _reader(client, codec := Codec(registry, ENVIRONMENT), services) as reader,
+            _reader(client, codec := Codec(registry, ENVIRONMENT)) as reader,
             Publisher(client, codec, ENVIRONMENT) as publisher,
         ):
-            poisoned = _stocked(client, codec, publisher, load, services)
-            with Fleet(WORKERS, directory, _settings(addresses, ledger)) as fleet:
-                fleet.await_shared([service.name for service in services], PARTITIONS)
-                say(f"workers   {WORKERS} share {len(services)} services")
+            poisoned = _stocked(client, codec, publisher, load)
+            with Fleet(WORKERS, directory, told(addresses, ENVIRONMENT, gateway="rough", ledger=ledger)) as fleet:
+                fleet.await_shared([service.name for service in SERVICES], PARTITIONS)
+                say(f"workers   {WORKERS} share {len(SERVICES)} services")
                 with show() as draw:
                     play = Play(reader, publisher, fleet, movements, draw)
                     play.await_stock([each.productId for each in load.shop() if isinstance(each, ProductListed)])
@@ -99,44 +96,23 @@ def run(
     return outcome
 
 
-def _services() -> list[Service[Any, Any]]:
-    return [each.service if isinstance(each, Hosted) else each for each in SERVICES]
-
-
-def _reader(client: dict[str, str], codec: Codec, services: list[Service[Any, Any]]) -> Reader:
+def _reader(client: dict[str, str], codec: Codec) -> Reader:
     return Reader(
         client,
         codec,
         topics=[topic.name(ENVIRONMENT) for topic in TOPICS],
-        dead_letters=[dead_letters_of(service.name, ENVIRONMENT) for service in services],
+        dead_letters=[dead_letters_of(service.name, ENVIRONMENT) for service in SERVICES],
         partitions=PARTITIONS,
     )
 
 
-def _stocked(
-    client: dict[str, str], codec: Codec, publisher: Publisher, load: Load, services: list[Service[Any, Any]]
-) -> set[Spot]:
+def _stocked(client: dict[str, str], codec: Codec, publisher: Publisher, load: Load) -> set[Spot]:
     """Before there is a worker: a price list that is there at its start is read before any cart is priced."""
     for message in load.shop():
         publisher.send(message)
     publisher.flush()
     bad = poison(codec, ENVIRONMENT)
-    return spots(bad, deliver(client, bad), services, ENVIRONMENT)
-
-
-def _settings(addresses: Addresses, ledger: Path) -> dict[str, str]:
-    """What the workers are told beside what we were told."""
-    return {
-        variable("environment"): ENVIRONMENT,
-        variable("kafka_bootstrap"): addresses.kafka,
-        variable("registry_url"): addresses.registry,
-        variable("gateway"): "rough",
-        variable("gateway_ledger"): str(ledger),
-        variable("http_host"): "127.0.0.1",
-        variable("http_port"): "0",
-        variable("log_format"): "json",
-        variable("log_level"): "INFO",
-    }
+    return spots(bad, deliver(client, bad), SERVICES, ENVIRONMENT)
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from typing import Any
 
 from agents.catalogue import SERVICES
-from streams.hosting import Hosted
 from streams.service import Service
 
 
 def catalogue() -> list[Service[Any, Any]]:
     """Without who performs their effects: here that is the gateway of the trial."""
-    return [each.service if isinstance(each, Hosted) else each for each in SERVICES]
+    return [*SERVICES]

@@ -23,7 +23,7 @@ from tests.streams.kafka.engines import Ground
 
 #: A group waits for a killed member's session, and every service is a group of its own.
 SESSION_SECONDS = 6.0
-#: Several of the orchestrator's deadlines of 30 s.
+#: More than one of the orchestrator's deadlines of two minutes.
 SECONDS = 180.0
 
 

@@ -10,7 +10,6 @@ from schemas.message import Message
 from schemas.topics import PARTITIONS, TOPICS
 from streams.changelog import Marker, Place, decode
 from streams.fold import Fold
-from streams.hosting import Hosted
 from streams.kafka.topics import dead_letters_of
 from streams.service import Service
 from streams.state import StateCodec
@@ -20,9 +19,7 @@ M = TypeVar("M", bound=Message)
 End = CheckoutCompleted | CheckoutFailed | CheckoutRejected
 ENDS: tuple[type[End], ...] = (CheckoutCompleted, CheckoutFailed, CheckoutRejected)
 
-BY_NAME: dict[str, Service[Any, Any]] = {
-    service.name: service for service in (each.service if isinstance(each, Hosted) else each for each in SERVICES)
-}
+BY_NAME: dict[str, Service[Any, Any]] = {service.name: service for service in SERVICES}
 
 
 class Witness:

@@ -4,7 +4,6 @@ from ops.demo.reader import DeadLetter
 from schemas.examples import example_of
 from schemas.orders import CancelOrder
 from streams.codec import Codec, Undecodable
-from streams.hosting import Hosted
 from streams.producer import Place
 from streams.testing.registry import MemoryRegistry
 
@@ -23,8 +22,7 @@ def test_every_piece_of_poison_is_unreadable_in_a_way_of_its_own() -> None:
 def test_poison_ends_with_every_service_that_reads_its_topic() -> None:
     codec = Codec(MemoryRegistry(), ENVIRONMENT)
     sent = poison(codec, ENVIRONMENT)
-    services = [each.service if isinstance(each, Hosted) else each for each in SERVICES]
-    found = spots(sent, [Place(1, number) for number in range(len(sent))], services, ENVIRONMENT)
+    found = spots(sent, [Place(1, number) for number in range(len(sent))], SERVICES, ENVIRONMENT)
     orders = [spot for spot in found if spot.topic == "orders.demo.commands"]
     assert orders == [Spot("orders", "orders.demo.commands", 1, 2)]
     assert {spot.topic for spot in found} == {record.topic for record in sent}, "some of it nobody would notice"
