@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ops.commands import bench, checkout, demo, schemas, settings, simulate, stack, state, topics, trace, worker
+from ops.commands import bench, checkout, demo, replay, schemas, settings, simulate, stack, state, topics, trace, worker
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ app.command()(simulate.simulate)
 app.command()(worker.worker)
 app.command()(checkout.checkout)
 app.command()(trace.trace)
+app.command()(replay.replay)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
