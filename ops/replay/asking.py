@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ops.groups import Groups, earlier
 from ops.reading import Part
 from ops.replay.audit import Counts, Line, Plan, line, who
 from ops.replay.errors import UnclearError
-from ops.replay.regroup import Groups, earlier
 from ops.replay.run import Places
 from ops.replay.span import bound, span
 from schemas.identity import derived_id

@@ -2,9 +2,9 @@
 
 import pytest
 
+from ops.groups import GroupError, earlier
 from ops.reading import Part
-from ops.replay.errors import RefusedError, UnclearError
-from ops.replay.regroup import earlier
+from ops.replay.errors import UnclearError
 from ops.replay.span import Bound, bound
 from ops.replay.where import condition
 from schemas.examples import example_of
@@ -88,7 +88,7 @@ def test_any_other_place_is_corrected(text: str) -> None:
 def test_a_group_goes_back_only_and_only_where_it_has_been() -> None:
     here, there = Part("topic", 0), Part("topic", 1)
     assert earlier("group", {here: 5}, {here: 3, there: 3}) == {here: 3}
-    with pytest.raises(RefusedError, match="would leave records out"):
+    with pytest.raises(GroupError, match="would leave records out"):
         earlier("group", {here: 5}, {here: 6})
-    with pytest.raises(RefusedError, match="is its name right"):
+    with pytest.raises(GroupError, match="is its name right"):
         earlier("group", {}, {here: 6})

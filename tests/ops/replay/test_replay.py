@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
+from ops.groups import GroupError
 from ops.reading import Part, Reader
 from ops.replay import asking
 from ops.replay.asking import Targets, Wish
@@ -326,7 +327,7 @@ def test_a_group_at_work_is_left_alone(ground: Ground, places: Places, topic: st
         member.subscribe([topic])
         assert wait_until(lambda: member.poll(0.1) is not None or bool(member.assignment()), seconds=SECONDS)
         run, plan, _ = asking.resolved(places, Wish(topic), Targets(group=group), None)
-        with pytest.raises(RefusedError, match="is at work"):
+        with pytest.raises(GroupError, match="is at work"):
             asking.regroup(places, run, plan, dry_run=False)
     finally:
         member.close()
