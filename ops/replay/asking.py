@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ops.groups import Groups, earlier
+from ops.groups import Groups, Offsets, earlier
 from ops.reading import Part
 from ops.replay.audit import Counts, Line, Plan, line, who
-from ops.replay.errors import UnclearError
-from ops.replay.run import Places
+from ops.replay.errors import RefusedError, UnclearError
+from ops.replay.run import CHANGELOG, Places
 from ops.replay.span import bound, span
 from schemas.identity import derived_id
+
+#: Every service remembers what has ended for a day at least: half of it is safe.
+REMEMBERED_MILLIS = 12 * 3_600_000
 
 
 class Wish(NamedTuple):
@@ -99,6 +102,7 @@ def regroup(places: Places, run: str, plan: Plan, *, dry_run: bool) -> dict[int,
     committed = groups.committed(plan.name, plan.topic)
     wanted = {Part(plan.topic, number): first for number, (first, _) in plan.bounds.items()}
     back = earlier(plan.name, committed, wanted)
+    _check_remembered(places, plan, back)
     was = {part.partition: committed[part] for part in back}
     if not dry_run:
         places.audit.open()
@@ -107,6 +111,20 @@ def regroup(places: Places, run: str, plan: Plan, *, dry_run: bool) -> dict[int,
         groups.set(plan.name, back)
         places.audit.write(line(run, "done", plan, Counts(), was))
     return {part.partition: (committed[part], offset) for part, offset in sorted(back.items())}
+
+
+def _check_remembered(places: Places, plan: Plan, back: Offsets) -> None:
+    """A service skips what its keys have absorbed, but a key that has ended is forgotten, and would begin anew."""
+    if f"{plan.name}{CHANGELOG}" not in places.reader.topics():
+        return
+    young = places.reader.since(back, int(time.time() * 1000) - REMEMBERED_MILLIS)
+    if old := sorted(part for part, offset in back.items() if offset < young[part]):
+        raise RefusedError(
+            f"{plan.name} is a service, and {plan.topic}[{old[0].partition}]@{back[old[0]]} is older than "
+            f"{REMEMBERED_MILLIS // 3_600_000} hours: what has ended may be forgotten, and would be decided anew, "
+            "with new calls to the outside. To copy records for others, say --to-topic; if the service's state is lost "
+            "and that is meant, docs/worker.md says how"
+        )
 
 
 def summary(plan: Plan, counts: Counts) -> dict[str, Any]:

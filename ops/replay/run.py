@@ -26,7 +26,7 @@ SETTLE_SECONDS = 2.0
 #: A sleep takes longer than it is told, so it is not for each of many thousands a second.
 _SHORTEST_SLEEP = 0.005
 #: How the name of every changelog ends.
-_CHANGELOG = changelog_of("", "").lstrip(".")
+CHANGELOG = changelog_of("", "").lstrip(".")
 
 
 class Places:
@@ -53,7 +53,7 @@ class Places:
         name = asked.name
         self.partitions(name)
         config = TopicAdmin(self.client).find([name])[name].config
-        if name.endswith(_CHANGELOG):
+        if name.endswith(CHANGELOG):
             raise RefusedError(
                 f"{name} is a changelog: a copy would take its service's state back. orderflow state rebuild reads it"
             )

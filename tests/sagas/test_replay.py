@@ -1,5 +1,9 @@
 """Everything that was ever said is said again to services at work: nothing comes of it."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from confluent_kafka import TopicPartition
 
 from ops.reading import Part, Reader
 from ops.rebuild.events import compare, tables_of
@@ -17,7 +22,7 @@ from ops.replay.run import Places, Replay
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
 from schemas.checkout import CheckoutCompleted, CheckoutFailed
-from schemas.topics import TOPICS
+from schemas.topics import PARTITIONS, PAYMENTS_COMMANDS, TOPICS
 from streams.kafka.topics import own_topic_of
 from streams.replay import is_copy
 from tests.sagas.cases import CUP, POT, RARE, cart, cart_of
@@ -52,6 +57,19 @@ def skipped(town: Town) -> dict[str, int]:
     name = "orderflow_records_replayed_total"
     lines = [line for line in page.splitlines() if line.startswith(name)]
     return {line.split('"')[1]: int(float(line.rpartition(" ")[2])) for line in lines}
+
+
+def parts(topic: str) -> list[Part]:
+    return [Part(topic, number) for number in range(PARTITIONS)]
+
+
+def orderflow(town: Town, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Where its worker has its data."""
+    settings = town.settings | {"ORDERFLOW_DATA_DIR": str(town.workers[0].log.parent)}
+    command = [str(Path(sys.executable).with_name("orderflow")), *arguments]
+    return subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
 
 
 def states(town: Town) -> dict[str, Any]:
@@ -104,9 +122,29 @@ def test_all_topics_replayed_into_running_services_change_nothing_and_their_inpu
             assert {each.payment_id for each in town.ledger.movements()[len(money) :]} <= about
             assert town.witness.dead_letters() == []
 
+            ran = orderflow(town, "state", "rebuild", "orders")
+            assert (ran.returncode, "is at work" in ran.stderr) == (1, True), ran
             assert town.workers[0].stop(SECONDS) == 0
             for service in BY_NAME.values():
                 site = Site(service, unique, ground.client, reader=reader, codec=ground.codec)
                 for number in site.numbers(None):
                     found = compare(site, number, tables_of(site), unseen)
                     assert found.sound, found
+
+            ran = orderflow(town, "state", "rebuild", "orders")
+            assert (ran.returncode, len(ran.stdout.splitlines())) == (0, PARTITIONS), ran
+            ran = orderflow(town, "state", "rebuild", "payments", "--from-events", "--json")
+            assert ran.returncode == 0, ran
+            assert all(json.loads(line)["sound"] for line in ran.stdout.splitlines())
+            commands = PAYMENTS_COMMANDS.name(unique)
+            number, (_, end) = max(
+                ((part.partition, bounds) for part, bounds in reader.bounds(parts(commands)).items()),
+                key=lambda each: each[1],
+            )
+            for done in ground.admin.delete_records([TopicPartition(commands, number, end)]).values():
+                done.result(SECONDS)
+            ran = orderflow(town, "state", "rebuild", "payments", "--from-events")
+            assert ran.returncode == 1, ran
+            assert f"{commands}[{number}] begins at offset {end}: what was before is gone (retention)" in ran.stdout
+            assert " missing, all of it: " in ran.stdout
+            assert ran.stderr.endswith(f"1 of 4 partitions of payments.{unique} are not what their inputs give\n")

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 
 from ops.groups import GroupError
 from ops.reading import Part, Reader
@@ -22,12 +23,15 @@ from ops.replay.errors import RefusedError, UnclearError
 from ops.replay.run import Places, Replay
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
-from schemas.topics import ORDERS_COMMANDS, PARTITIONS, PRODUCTS_STATE
+from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS, PRODUCTS_STATE
+from streams.codec import Codec
+from streams.kafka.topics import group_of
 from streams.partitioner import partition_of
 from streams.replay import MARK, Origin, origin_of
 from tests import topics
 from tests.streams.kafka.counting import counter
-from tests.streams.kafka.engines import SECONDS, Ground, Lying, confirm, orders, running
+from tests.streams.kafka.engines import SECONDS, Ground, Lying, confirm, orders, running, until
+from tests.streams.pricing import CUP, listed, pricing
 
 pytestmark = pytest.mark.connected
 
@@ -333,6 +337,26 @@ def test_a_group_at_work_is_left_alone(ground: Ground, places: Places, topic: st
         member.close()
 
 
+def test_a_service_goes_back_only_as_far_as_it_remembers_what_has_ended(
+    ground: Ground, places: Places, topic: str
+) -> None:
+    group = group_of(SERVICE.name, ground.environment)
+    producer = Producer(ground.client)
+    for age in (13, 11):
+        at = int((time.time() - age * 3_600) * 1000)
+        producer.produce(topic, b"", b"", 0, timestamp=at)
+        assert producer.flush(SECONDS) == 0
+    commit(ground, group, topic, 2)
+
+    def back(begin: str) -> dict[int, tuple[int, int]]:
+        run, plan, _ = asking.resolved(places, Wish(topic, begin=(begin,)), Targets(group=group), None)
+        return asking.regroup(places, run, plan, dry_run=True)
+
+    with pytest.raises(RefusedError, match="would be decided anew"):
+        back("0:0")
+    assert back("0:1") == {0: (2, 1)}
+
+
 def test_running_services_count_copies_and_decide_nothing(ground: Ground, places: Places, topic: str) -> None:
     engine = ground.engine(SERVICE)
     ordered = keys(2)
@@ -344,6 +368,23 @@ def test_running_services_count_copies_and_decide_nothing(ground: Ground, places
         ground.publish(*(confirm(key, 7) for key in ordered))
         assert wait_until(lambda: engine.counters.decided == 16, seconds=SECONDS)
     assert {entry.state.total for entry in ground.entries(SERVICE).values() if entry and entry.state} == {12}
+
+
+def test_reference_data_are_taken_from_copies_so_a_price_list_gets_into_another_environment(
+    ground: Ground, stack: Addresses, places: Places, unique: str
+) -> None:
+    there = Ground(stack.kafka, f"{unique}-next")
+    there.registry = ground.registry
+    there.codec = Codec(ground.registry, there.environment)
+    for each in (ground, there):
+        each.make_topics(pricing)
+    ground.publish(listed(CUP, 2))
+    here, elsewhere = (PRODUCTS_STATE.name(each.environment) for each in (ground, there))
+    assert replayed(places, Wish(here), Targets(topic=elsewhere)).copied == 1
+    engine = there.engine(pricing)
+    with running(engine):
+        there.publish(confirm(keys(1)[0], CUP))
+        until(lambda: [each.total for each in there.messages(ORDERS_EVENTS)] == [2], engine)
 
 
 def parts(topic: str) -> list[Part]:
