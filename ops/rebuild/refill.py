@@ -1,5 +1,6 @@
 """A local store, dropped and filled again from the changelog: as a worker does it, without being one."""
 
+from collections import Counter
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -44,14 +45,17 @@ def refill(site: Site, stores: Stores, number: int, progress: reading.Progress) 
         for records in site.reader.between({Part(site.changelog, number): bounds}):
             replica.read(records)
             progress(replica.restored, bounds[1] - bounds[0])
-        heads = [header(raw) for _, raw in store.scan()]
+        has: Counter[str] = Counter()
+        for _, raw in store.scan():
+            head = header(raw)
+            has.update(keys=1, due=head.due is not None, parked=head.parked, pending=head.pending)
     return Refilled(
         partition=number,
         records=replica.restored,
-        keys=len(heads),
-        due=sum(head.due is not None for head in heads),
-        parked=sum(head.parked for head in heads),
-        pending=sum(head.pending for head in heads),
+        keys=has["keys"],
+        due=has["due"],
+        parked=has["parked"],
+        pending=has["pending"],
         owed=sum(map(len, replica.fold.owed.values())),
         foreign=len(replica.fold.foreign),
     )

@@ -83,25 +83,25 @@ class Replay:
 
     def dry(self, progress: reading.Progress) -> Counts:
         """Count, and copy nothing."""
-        for record in self._records(progress):
+        for record in self._records(self._bounds(), progress):
             self._counts.copied += self._wanted(record)
         return self._counts
 
     def go(self, progress: reading.Progress) -> Counts:
         """Raises CutShortError where something comes in between."""
-        places = self._places
-        places.audit.open()
+        bounds = self._bounds()
+        self._places.audit.open()
         with self._target() as target:
             self._write("resumed" if self._resumed else "started", target)
             try:
-                self._copy(target, progress)
+                self._copy(target, bounds, progress)
             except OrderflowError as error:
                 raise CutShortError(self._run, error) from error
         return self._counts
 
-    def _copy(self, target: Target, progress: reading.Progress) -> None:
+    def _copy(self, target: Target, bounds: Mapping[Part, tuple[int, int]], progress: reading.Progress) -> None:
         settle_at = time.monotonic() + SETTLE_SECONDS
-        for record in self._records(progress):
+        for record in self._records(bounds, progress):
             if self._wanted(record):
                 target.take(self._copy_of(record))
                 self._counts.copied += 1
@@ -125,18 +125,20 @@ class Replay:
         partitions, of = places.partitions(asked.name), places.partitions(asked.topic)
         return TopicTarget(places.client, asked.name, partitions=partitions, of=of)
 
-    def _records(self, progress: reading.Progress) -> Iterator[Fetched]:
-        bounds = {
-            Part(self._asked.topic, number): (self._next[number], end)
-            for number, (_, end) in self._asked.bounds.items()
-        }
-        there = self._places.reader.bounds(bounds)
-        for part, (first, end) in bounds.items():
-            if first < min(end, there[part][0]):
+    def _bounds(self) -> dict[Part, tuple[int, int]]:
+        """What is still to be read. Raises UnclearError where some of it is not there any more."""
+        asked = self._asked
+        bounds = {Part(asked.topic, number): (self._next[number], end) for number, (_, end) in asked.bounds.items()}
+        for part, (low, _) in self._places.reader.bounds(bounds).items():
+            first, end = bounds[part]
+            if first < min(end, low):
                 raise UnclearError(
-                    f"{part.topic}[{part.partition}]: records {first} to {min(end, there[part][0]) - 1} were deleted "
-                    "since (its retention); begin a new run with what is left"
+                    f"{part.topic}[{part.partition}]: records {first} to {min(end, low) - 1} were deleted since (its "
+                    "retention); begin a new run with what is left"
                 )
+        return bounds
+
+    def _records(self, bounds: Mapping[Part, tuple[int, int]], progress: reading.Progress) -> Iterator[Fetched]:
         total, done = sum(max(0, end - first) for first, end in bounds.values()), 0
         for records in self._places.reader.between(bounds):
             for record in records:

@@ -20,7 +20,7 @@ from ops.replay import asking
 from ops.replay.asking import Targets, Wish
 from ops.replay.audit import Counts
 from ops.replay.errors import RefusedError, UnclearError
-from ops.replay.run import Places, Replay
+from ops.replay.run import Pace, Places, Replay
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS, PRODUCTS_STATE
@@ -273,27 +273,62 @@ def test_a_killed_run_goes_on_without_a_gap_and_what_it_repeats_is_marked(
     assert (process.returncode, "came to its end" in complaints) == (2, True)
 
 
+class CutError(Exception):
+    """As good as a kill: what was done since the last line of the audit does not count."""
+
+
+def cut_short(places: Places, topic: str, targets: Targets = SAME_TOPIC) -> str:
+    """A run that ended after its first copies."""
+
+    def cut(_done: int, _total: int) -> None:
+        raise CutError
+
+    run, plan, _ = asking.resolved(places, Wish(topic), targets, None)
+    with pytest.raises(CutError):
+        Replay(places, run, plan, rate=None).go(cut)
+    return run
+
+
+def gone_on_with(places: Places, run: str) -> Counts:
+    run, plan, left = asking.resolved(places, Wish(), Targets(), run)
+    return Replay(places, run, plan, rate=None, left=left).go(unseen)
+
+
 def test_a_file_that_was_cut_short_holds_each_record_once_in_the_end(
     ground: Ground, places: Places, topic: str, tmp_path: Path
 ) -> None:
     ground.publish(*map(confirm, keys(100)))
     file = tmp_path / "copies.jsonl"
-    run, plan, _ = asking.resolved(places, Wish(topic), Targets(file=str(file)), None)
-
-    class CutError(Exception):
-        """As good as a kill: what was written since the last line of the audit does not count."""
-
-    def cut(done: int, _total: int) -> None:
-        raise CutError
-
-    replay = Replay(places, run, plan, rate=None)
-    with pytest.raises(CutError):
-        replay.go(cut)
+    run = cut_short(places, topic, Targets(file=str(file)))
     assert file.stat().st_size > 0
-    run, plan, left = asking.resolved(places, Wish(), Targets(), run)
-    assert Replay(places, run, plan, rate=None, left=left).go(unseen).copied == 400
+    assert gone_on_with(places, run).copied == 400
     told = [json.loads(line) for line in file.read_text().splitlines()]
     assert len({(each["partition"], each["offset"]) for each in told}) == len(told) == 400
+
+
+def test_a_run_does_not_go_on_over_what_retention_took(ground: Ground, places: Places, topic: str) -> None:
+    ground.publish(*map(confirm, keys(2)))
+    run = cut_short(places, topic)
+    for done in ground.admin.delete_records([TopicPartition(topic, 2, 1)]).values():
+        done.result(SECONDS)
+    with pytest.raises(UnclearError, match="records 0 to 0 were deleted since"):
+        gone_on_with(places, run)
+
+
+def test_a_run_does_not_go_on_with_another_topic_of_the_same_name(ground: Ground, places: Places, topic: str) -> None:
+    ground.publish(*map(confirm, keys(2)))
+    run = cut_short(places, topic)
+    ground.delete_topic(topic)
+    ground.make_topics(SERVICE)
+    with pytest.raises(UnclearError, match="was deleted and made again"):
+        gone_on_with(places, run)
+
+
+def test_there_are_so_many_copies_a_second_and_no_more() -> None:
+    pace, began = Pace(100), time.monotonic()
+    for _ in range(20):
+        pace.wait()
+    assert time.monotonic() - began > 0.18
 
 
 def test_a_run_nobody_heard_of_can_not_go_on(places: Places) -> None:
