@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ def histories(draw: st.DrawFn, model: ReadModel, most: int = 12) -> list[Read]:
 def _about_few(draw: st.DrawFn, message: object) -> Message:
     """The same few ids in all of them; no NUL, which PostgreSQL has no text for, and no product twice."""
     assert isinstance(message, Message)
-    fields = {name: _readable(value) for name, value in message.model_dump().items() if name != "meta"}
+    fields: dict[str, Any] = {name: _readable(value) for name, value in message.model_dump().items() if name != "meta"}
     fields |= {name: draw(st.sampled_from(IDS)) for name in fields if name.lower().endswith("id") and fields[name]}
     if isinstance(message, InventoryUnavailable):
         fields["orderId"] = draw(st.sampled_from(IDS))

@@ -10,6 +10,8 @@ from schemas.inventory import AddInventory, InventoryAdjusted, InventoryReserved
 from schemas.orders import (
     AmendableField,
     AmendedItem,
+    CancellationReason,
+    CancellationRejectionReason,
     CreatedItem,
     OrderAmended,
     OrderCancellationRejected,
@@ -152,7 +154,12 @@ def test_one_product_twice_is_no_row(model: ReadModel, message: Any) -> None:
 
 
 def test_what_no_row_shows_changes_nothing() -> None:
-    message = OrderCancellationRejected.model_construct()
+    message = OrderCancellationRejected(
+        orderId=ORDER,
+        requestedReason=CancellationReason.FRAUD,
+        reason=CancellationRejectionReason.COMPLETED,
+        rejectedAt=MILLIS,
+    )
     assert orders.MODEL.changes(message, Place(0, 0, 0)) == []
 
 
