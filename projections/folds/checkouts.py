@@ -144,7 +144,7 @@ def rejection_rows(rejection: Rejection) -> Iterator[Row]:
 
 def cart_rows(cart: Cart) -> Iterator[Row]:
     event = cart.event
-    items: list[dict[str, Any]] = [item.model_dump() for item in event.items]
+    items: tuple[dict[str, Any], ...] = tuple(item.model_dump() for item in event.items)
     yield Row(
         CARTS.name,
         (
