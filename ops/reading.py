@@ -3,6 +3,7 @@
 Whoever reads here is a member of no group and commits nothing: it is a look, and nobody notices it.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -27,6 +28,8 @@ ANSWER_SECONDS = 15.0
 #: Records at once: enough to be quick, few enough to be no burden.
 MOST = 2_000
 _PAUSE_SECONDS = 0.2
+#: On a record that was published once more: which topic it came from, and where it lay there.
+REPLAYED = "ce_replay"
 
 #: How many records were read, of how many.
 Progress = Callable[[int, int], None]
@@ -68,6 +71,15 @@ class Said:
         """Its messageId; what can't be read is known by its place."""
         meta = self.message.meta if isinstance(self.message, Message) else None
         return meta.messageId if meta else self.place
+
+    def repeats(self, topic_id: str) -> bool:
+        """Whether a replay copied it from the topic with that id (docs/replay.md)."""
+        try:
+            return any(
+                name == REPLAYED and json.loads(mark or b"")["topicId"] == topic_id for name, mark in self.headers
+            )
+        except (ValueError, LookupError, TypeError):  # a stranger's header of that name
+            return False
 
     @property
     def cause(self) -> str | None:

@@ -1,16 +1,12 @@
 """Read models held against the topics that they were made of."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ops.reading import Part, Progress, Reader, Said
+from ops.reading import Part, Progress, Reader
 from projections.folds.fold import Place
 from projections.verify import Log, Mark, Told, VerifyError
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
-
-#: On a record that was published once more from a topic: which topic, and where it lay (docs/replay.md).
-REPLAYED = "ce_replay"
 
 
 class Topics:
@@ -40,14 +36,9 @@ class Topics:
     def read(self, wanted: Callable[[bytes], bool]) -> Iterator[Told]:
         for batch in self._reader.within(self._bounds, wanted, self._progress):
             for said in batch:
-                if not self._is_repeat(said):
+                if not said.repeats(self._ids[said.part.topic]):
                     place = Place(*said.part, said.offset, said.at, self._marks[said.part].generation)
                     yield Told(place, said.key, said.message)
-
-    def _is_repeat(self, said: Said) -> bool:
-        """Whether a replay copied it from this very topic: then it was applied where it lay first."""
-        marks = (value for name, value in said.headers if name == REPLAYED and value)
-        return any(json.loads(mark)["topicId"] == self._ids[said.part.topic] for mark in marks)
 
     def _refused(self, dead_letters: str) -> Iterator[tuple[str, int, int]]:
         """Where the records lay that the projector could not apply."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from psycopg import Connection
 
-from ops.reading import Reader
+from ops.reading import REPLAYED, Reader
 from ops.stack import Addresses
-from ops.verification import REPLAYED, opening
+from ops.verification import opening
 from projections import database
 from projections.folds.catalogue import MODELS
 from projections.folds.fold import Model
