@@ -1,7 +1,12 @@
 """Tables held against a real log: what is right passes, whatever is wrong is found and explained."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from psycopg import Connection
@@ -16,6 +21,8 @@ from projections.verify import Log, Mark, Verdict, VerifyError, verify
 from schemas.examples import example_of
 from schemas.orders import OrderCancelled, OrderCreated
 from schemas.topics import ORDERS_EVENTS, PARTITIONS
+from streams.codec import Codec
+from streams.confluent import ConfluentRegistry
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
 from streams.partitioner import partition_of
@@ -201,3 +208,37 @@ def test_a_model_without_tables_says_what_makes_them(reader: Reader, dsn: str) -
 
 def test_the_morning_has_what_these_tests_need() -> None:
     assert any(isinstance(message, OrderCancelled) for message in morning(0).messages(ORDERS_EVENTS))
+
+
+def test_the_command_prints_what_differs_and_exits_with_one(
+    stack: Addresses, ground: Ground, connection: Connection, dsn: str
+) -> None:
+    with closing(ConfluentRegistry({"url": stack.registry}, registers=True)) as registry:
+        ground.codec = Codec(registry, ground.environment)
+        with Reader(ground.client, ground.codec) as own:
+            ledger = Ledger(ground, own, connection, ORDERS)
+            ledger.open()
+            ledger.live()
+            ledger.fill()
+            order_id = next(message.orderId for _, message in ledger.said() if isinstance(message, OrderCreated))
+    fine = orderflow(stack, ground, dsn)
+    assert (fine.returncode, fine.stdout) == (0, ""), fine
+    assert ", 0 differ" in fine.stderr
+    ledger.change("UPDATE orders SET total = 1 WHERE order_id = %(id)s", {"id": order_id})
+    wrong = orderflow(stack, ground, dsn)
+    assert wrong.returncode == 1
+    assert wrong.stdout.startswith(f"orders.orders {order_id} differs\n  total is 1, should be ")
+    assert "1 rows are not what their events make of them" in wrong.stderr
+    (told,) = json.loads(orderflow(stack, ground, dsn, "--json").stdout)
+    assert (told["model"], told["differing"]) == ("orders", 1)
+
+
+def orderflow(stack: Addresses, ground: Ground, dsn: str, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("orderflow")), "projection", "verify", "orders", *more]
+    settings = {
+        "ORDERFLOW_KAFKA_BOOTSTRAP": stack.kafka,
+        "ORDERFLOW_REGISTRY_URL": stack.registry,
+        "ORDERFLOW_POSTGRES_DSN": dsn,
+        "ORDERFLOW_ENVIRONMENT": ground.environment,
+    }
+    return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False)
