@@ -12,6 +12,8 @@ from ops.commands import (
     checkout,
     database,
     demo,
+    export,
+    projection,
     schemas,
     settings,
     simulate,
@@ -62,6 +64,8 @@ app.add_typer(schemas.app, name="schemas")
 app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
 app.add_typer(database.app, name="database")
+app.add_typer(projection.app, name="projection")
+app.command()(export.export)
 app.add_typer(bench.app, name="bench")
 app.command()(settings.settings)
 
