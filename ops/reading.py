@@ -21,6 +21,7 @@ from streams.cloudevents import with_meta
 from streams.codec import Codec, Undecodable
 from streams.confluent import ConfluentRegistry
 from streams.kafka.fetched import Fetched, Headers
+from streams.replay import origin_of
 
 #: To one question, and from one record to the next while there are more.
 ANSWER_SECONDS = 15.0
@@ -69,6 +70,11 @@ class Said:
         meta = self.message.meta if isinstance(self.message, Message) else None
         return meta.messageId if meta else self.place
 
+    def repeats(self, topic_id: str) -> bool:
+        """Whether a replay copied it from the topic with that id (docs/replay.md)."""
+        origin = origin_of(self.headers)
+        return origin is not None and origin.topic_id == topic_id
+
     @property
     def cause(self) -> str | None:
         meta = self.message.meta if isinstance(self.message, Message) else None
@@ -101,13 +107,19 @@ class Reader(AbstractContextManager["Reader"]):
             ) from error
         return {name: len(topic.partitions) for name, topic in there.items()}
 
-    def topic_id(self, topic: str) -> str:
-        """Of a topic that is there: another one under the same name has another."""
-        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)
+    def ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Of each topic that is there, what tells it from one of the same name that was deleted."""
+        asked = self._admin.describe_topics(TopicCollection([*topics]), request_timeout=ANSWER_SECONDS)
         try:
-            return str(asked[topic].result(ANSWER_SECONDS).topic_id)
+            return {name: str(answer.result(ANSWER_SECONDS).topic_id) for name, answer in asked.items()}
         except (KafkaException, TimeoutError) as error:
-            raise ReadingError(f"Kafka doesn't say which topic {topic} is; try again") from error
+            raise ReadingError(
+                f"Kafka doesn't describe {', '.join(topics)}: are they there, and does it run?"
+            ) from error
+
+    def topic_id(self, topic: str) -> str:
+        """Of this one."""
+        return self.ids([topic])[topic]
 
     def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
         """Of each, the first offset that is still there, and the one that comes next."""
@@ -155,17 +167,24 @@ class Reader(AbstractContextManager["Reader"]):
         self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
     ) -> list[Said]:
         """What lies on these partitions now, of these keys alone if any are given; what comes meanwhile is left out."""
-        bounds = self.bounds(parts)
-        total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
-        found: list[Said] = []
+        wanted = None if keys is None else keys.__contains__
+        return [said for batch in self.within(self.bounds(parts), wanted, progress) for said in batch]
+
+    def within(
+        self,
+        bounds: Mapping[Part, tuple[int, int]],
+        wanted: Callable[[bytes], bool] | None = None,
+        progress: Progress = _unseen,
+    ) -> Iterator[list[Said]]:
+        """What lies between these offsets, batch by batch; only records whose key is `wanted` are looked into."""
+        total = sum(max(0, end - first) for first, end in bounds.values())
+        done = dict.fromkeys(bounds, 0)
         for records in self.between(bounds):
             for record in records:
                 part = _part_of(record)
                 done[part] = record.offset() + 1 - bounds[part][0]
-                if keys is None or record.key() in keys:
-                    found.append(self._said(record))
             progress(sum(done.values()), total)
-        return found
+            yield [self._said(record) for record in records if wanted is None or wanted(record.key() or b"")]
 
     def between(self, bounds: Mapping[Part, tuple[int, int]]) -> Iterator[list[Fetched]]:
         """As it lies there, from the first of two offsets to before the second, each partition in its order."""
