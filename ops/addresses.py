@@ -1,4 +1,7 @@
-"""Where Kafka and the registry are: where a setting says, else in the running local stack. Nothing is started here."""
+"""Where Kafka, the registry and the Order Database are: as a setting says, else in the running local stack.
+
+Nothing is started here.
+"""
 
 from typing import Literal
 
@@ -18,8 +21,17 @@ def registry(settings: Settings) -> str:
     return settings.registry_url or _local("registry", settings)
 
 
-def _local(part: Literal["kafka", "registry"], settings: Settings) -> str:
-    setting = variable({"kafka": "kafka_bootstrap", "registry": "registry_url"}[part])
+def postgres(settings: Settings, environment: str) -> str:
+    """The Order Database of an environment: as the setting names it, or a database of its own on the local server."""
+    if settings.postgres_dsn is not None:
+        return settings.postgres_dsn.get_secret_value()
+    from projections.database import of_environment  # noqa: PLC0415 - who only asks for Kafka need not load psycopg
+
+    return of_environment(_local("postgres", settings), environment)
+
+
+def _local(part: Literal["kafka", "registry", "postgres"], settings: Settings) -> str:
+    setting = variable({"kafka": "kafka_bootstrap", "registry": "registry_url", "postgres": "postgres_dsn"}[part])
     away = NowhereError(f"no {part}: start the local one (orderflow up) or set {setting}")
     try:
         from ops.stack import Stack  # noqa: PLC0415 - needs the extra `local`

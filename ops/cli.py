@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from ops.commands import bench, checkout, demo, schemas, settings, simulate, stack, state, topics, trace, worker
+from ops.commands import (
+    bench,
+    checkout,
+    database,
+    demo,
+    schemas,
+    settings,
+    simulate,
+    stack,
+    state,
+    topics,
+    trace,
+    worker,
+)
 from schemas.errors import OrderflowError
 
 app = typer.Typer(
@@ -48,6 +61,7 @@ app.command()(stack.logs)
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
+app.add_typer(database.app, name="database")
 app.add_typer(bench.app, name="bench")
 app.command()(settings.settings)
 
