@@ -105,7 +105,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
         problem = ProblemError(MALFORMED, f"send JSON: {unread['ctx']['error']} at character {unread['loc'][-1]}")
     else:
         errors = [_field(each) for each in found]
-        words = "; ".join(f"{each.place} {each.field}={each.value}: {each.problem}" for each in errors[:3])
+        words = "; ".join(map(str, errors[:3]))
         problem = ProblemError(INVALID, words, errors)
     return _answer(request, problem)
 

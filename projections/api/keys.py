@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import DictRow, class_row
 
 from projections import queries
 from projections.api import SQL_FOLDER
@@ -79,13 +79,12 @@ def revoke(connection: psycopg.Connection[Any], key_id: str) -> None:
         raise NoSuchKeyError(f"there is no key {key_id}; `orderflow api keys list` shows those there are")
 
 
-async def client_of(connection: psycopg.AsyncConnection[Any], key: str) -> Client | None:
+async def client_of(connection: psycopg.AsyncConnection[DictRow], key: str) -> Client | None:
     """Whose key it is; None where it is nobody's, or no more."""
     form = _FORM.fullmatch(key)
     if form is None:
         return None
-    cursor = connection.cursor(row_factory=dict_row)
-    found = await (await cursor.execute(_SQL["find"], {"key_id": form["key_id"]})).fetchone()
+    found = await (await connection.execute(_SQL["find"], {"key_id": form["key_id"]})).fetchone()
     # In constant time: how long it takes to say no must not tell how much of it was right.
     if found is None or not hmac.compare_digest(found["digest"], _digest(key)):
         return None

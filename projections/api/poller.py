@@ -5,7 +5,7 @@ LISTEN/NOTIFY would spare the looking, and make every commit of the projector wa
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from projections.api.problems import BUSY, away
@@ -67,13 +67,14 @@ class Poller(Generic[K, V]):
             try:
                 found = await self._look(asked)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer of those who wait
-                self._tell(asked, lambda future, _key, error=error: future.set_exception(error))
+                for future in self._heard_by(asked):
+                    future.set_exception(error)
             else:
-                self._tell(list(found), lambda future, key, found=found: future.set_result(found[key]))
+                for key, value in found.items():
+                    for future in self._heard_by([key]):
+                        future.set_result(value)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _tell(self, keys: Collection[K], tell: Callable[[asyncio.Future[V], K], None]) -> None:
-        for key in keys:
-            for future in self._waiting.pop(key, set()):
-                if not future.done():
-                    tell(future, key)
+    def _heard_by(self, keys: Collection[K]) -> Iterator["asyncio.Future[V]"]:
+        """Who waits for these, and from now on no longer."""
+        return (future for key in keys for future in self._waiting.pop(key, set()) if not future.done())

@@ -43,15 +43,21 @@ BEHIND = Kind("behind", HTTPStatus.SERVICE_UNAVAILABLE, "What can be read is too
 KINDS = tuple(each for each in list(globals().values()) if isinstance(each, Kind))
 
 
+Where = Literal["path", "query", "header", "body"]
+
+
 class FieldProblem(BaseModel):
     """One value that breaks a rule."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    place: Annotated[Literal["path", "query", "header", "body"], Field(alias="in", description="Where it stands.")]
+    place: Annotated[Where, Field(alias="in", description="Where it stands.")]
     field: Annotated[str, Field(description="Which one; inside of a body with its path, such as items.0.quantity.")]
     value: Annotated[str, Field(description="What was given, shortened.")]
     problem: Annotated[str, Field(description="Which rule it breaks, and so what to give instead.")]
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.field}={self.value}: {self.problem}"
 
 
 class ProblemAnswer(BaseModel):
@@ -84,6 +90,12 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(NOT_FOUND, what)
 
 
+def blamed(place: Where, field: str, value: str, problem: str) -> ProblemError:
+    """One value breaks a rule that its type can't say."""
+    error = FieldProblem.model_validate({"in": place, "field": field, "value": value, "problem": problem})
+    return ProblemError(INVALID, str(error), [error])
+
+
 def response(problem: ProblemError, request_id: str) -> Response:
     kind = problem.kind
     answer = ProblemAnswer(
@@ -102,7 +114,11 @@ def documented(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
     described: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         example = ProblemAnswer(
-            type=kind.uri, title=kind.title, status=kind.status, detail="…", instance="urn:orderflow:request:0f3a9c51d2e4"
+            type=kind.uri,
+            title=kind.title,
+            status=kind.status,
+            detail="…",
+            instance="urn:orderflow:request:0f3a9c51d2e4",
         )
         entry = described.setdefault(int(kind.status), {"description": "", "content": {MEDIA_TYPE: _content()}})
         entry["description"] = "; or: ".join(filter(None, (entry["description"], kind.title)))
@@ -120,7 +136,7 @@ def text_header(description: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}}
 
 
-_HEADERS = {
+_HEADERS: dict[int, dict[str, Any]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": text_header("Always `Bearer`.")},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": text_header("After how many seconds to ask again.")},
 }

@@ -11,13 +11,13 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
 
 from projections import queries
 from projections.api import SQL_FOLDER
 from projections.api.problems import KEY_REUSED, ProblemError
+from projections.api.reads import Pool
 from schemas.identity import derived_id
 
 #: As long as a client may be cut off and still try again.
@@ -48,26 +48,34 @@ class Once:
         return sha256(self.asked.encode()).digest()
 
 
-async def once(pool: AsyncConnectionPool[Any], request: Once, subject: str, act: Act) -> dict[str, Any]:
-    """The answer, new or as it was the first time. Raises ProblemError where the key was used for something else.
+class Repeats:
+    """What was asked for under each key."""
 
-    Two at once, or one that died before it was written down, act again with the same ids and the same time.
-    No connection is held while it acts: that waits for Kafka, and others need the database meanwhile.
-    """
-    whose = {"client": request.client, "key": request.key}
-    fingerprint = request.fingerprint
-    async with pool.connection() as connection, connection.transaction():
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_SQL["sweep"], whose)
-        await cursor.execute(_SQL["claim"], {**whose, "fingerprint": fingerprint, "subject": subject, "stays": STAYS})
-        claim = await cursor.fetchone()
-    assert claim is not None  # noqa: S101 - the statement gives a row in either case
-    if claim["fingerprint"] != fingerprint:
-        words = f"{request.key!r} was used for another request already: a new request needs a new Idempotency-Key"
-        raise ProblemError(KEY_REUSED, words)
-    if claim["accepted"] is not None:
-        return dict(claim["accepted"])
-    accepted = await act(claim["asked_at"])
-    async with pool.connection() as connection:
-        await connection.execute(_SQL["accepted"], {**whose, "accepted": Jsonb(accepted)})
-    return accepted
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def once(self, request: Once, subject: str, act: Act) -> dict[str, Any]:
+        """The answer, new or as it was the first time. Raises ProblemError where the key was used for something else.
+
+        Two at once, or one that died before it was written down, act again with the same ids and the same time.
+        No connection is held while it acts: that waits for Kafka, and others need the database meanwhile.
+        """
+        whose = {"client": request.client, "key": request.key}
+        claim = await self._claim(request, {**whose, "subject": subject})
+        if claim["fingerprint"] != request.fingerprint:
+            words = f"{request.key!r} was used for another request already: a new request needs a new Idempotency-Key"
+            raise ProblemError(KEY_REUSED, words)
+        if claim["accepted"] is not None:
+            return dict(claim["accepted"])
+        accepted = await act(claim["asked_at"])
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["accepted"], {**whose, "accepted": Jsonb(accepted)})
+        return accepted
+
+    async def _claim(self, request: Once, values: dict[str, Any]) -> DictRow:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_SQL["sweep"], values)
+            values |= {"fingerprint": request.fingerprint, "stays": STAYS}
+            claim = await (await connection.execute(_SQL["claim"], values)).fetchone()
+        assert claim is not None  # noqa: S101 - the statement gives a row in either case
+        return claim

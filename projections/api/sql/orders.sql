@@ -6,7 +6,7 @@ SELECT
     coalesce(
         (SELECT jsonb_agg(
                     jsonb_build_object('productId', i.product_id, 'quantity', i.quantity, 'unitPrice', i.unit_price)
-                    ORDER BY i.line)
+                    ORDER BY i.line, i.product_id)
          FROM orders.order_items i
          WHERE i.order_id = o.order_id AND i.quantity > 0),
         '[]') AS items,
