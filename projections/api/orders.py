@@ -191,7 +191,7 @@ def router(orders: Orders, publisher: Publisher, repeats: Repeats, doors: Doors)
             200: {
                 "description": "Events named `status`, whose data is a StatusChange and whose id is its sequence; a "
                 "comment when nothing happens for a while. It ends with the order.",
-                "content": {EventStream.media_type: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+                "content": {EventStream.media_type: {"schema": _EVENT, "example": _EXAMPLE}},
             },
             204: {"description": "The order has ended, and you have heard all of it: don't come back."},
             **documented(NOT_FOUND),
@@ -257,6 +257,22 @@ _EXAMPLE = (
     'id: 1\nevent: status\ndata: {"sequence":1,"previousStatus":"CREATED","status":"CONFIRMED","reason":"paid",'
     '"changedAt":1789000000000,"partition":0,"offset":42}\n\n: still here\n\n'
 )
+
+
+#: Of each event: its fields.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"const": "status"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/StatusChange"},
+        },
+    },
+    "required": ["id", "event", "data"],
+}
 
 
 async def _stream(orders: Orders, order_id: str, after: int) -> AsyncIterator[str]:

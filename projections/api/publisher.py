@@ -50,6 +50,7 @@ class Publisher:
         """Whatever waited has its answer by now: the server ends its requests first."""
         self._closing.set()
         self._thread.join(self._seconds)
+        self._producer.close()
 
     async def publish(self, message: Message) -> None:
         """Return once it is safe. Raises ProblemError where that isn't known in time: it may be, or may not."""
