@@ -16,6 +16,7 @@ MOST_WAITING = 100
 WAIT_SECONDS = 2.0
 STATEMENT_SECONDS = 5
 _CONNECT_SECONDS = 3
+_RECONNECT_SECONDS = 5.0
 
 
 def pool(dsn: str, *, connections: int = CONNECTIONS, wait_seconds: float = WAIT_SECONDS) -> Pool:
@@ -32,6 +33,8 @@ def pool(dsn: str, *, connections: int = CONNECTIONS, wait_seconds: float = WAIT
         max_size=connections,
         timeout=wait_seconds,
         max_waiting=MOST_WAITING,
+        # Its own pauses grow for as long as it tries. Given up early, the next request tries anew.
+        reconnect_timeout=_RECONNECT_SECONDS,
         # A connection that died with the database is found out here, not by the request that gets it.
         check=AsyncConnectionPool.check_connection,
         open=False,
