@@ -104,10 +104,15 @@ async def _invalid(request: Request, error: Exception) -> Response:
     if unread is not None:
         problem = ProblemError(MALFORMED, f"send JSON: {unread['ctx']['error']} at character {unread['loc'][-1]}")
     else:
-        errors = [_field(each) for each in found]
+        # What is wrong with a part makes the whole wrong, too: a list whose only item is bad counts as empty.
+        errors = [_field(each) for each in found if not any(_is_part(other["loc"], each["loc"]) for other in found)]
         words = "; ".join(map(str, errors[:3]))
         problem = ProblemError(INVALID, words, errors)
     return _answer(request, problem)
+
+
+def _is_part(part: tuple[str | int, ...], whole: tuple[str | int, ...]) -> bool:
+    return len(part) > len(whole) and part[: len(whole)] == whole
 
 
 def _field(error: dict[str, Any]) -> FieldProblem:
@@ -124,9 +129,11 @@ def _field(error: dict[str, Any]) -> FieldProblem:
 
 
 async def _routing(request: Request, error: Exception) -> Response:
-    """What Starlette itself turns away: no route, or none with this method."""
+    """What Starlette itself turns away: no route, or none with this method, or a body that can't be read."""
     found = cast("HTTPException", error)
-    if found.status_code == METHOD.status:
+    if isinstance(found.__cause__, ProblemError):  # ours, raised while FastAPI read the body
+        problem = found.__cause__
+    elif found.status_code == METHOD.status:
         allowed = (found.headers or {}).get("Allow", "")
         problem = ProblemError(
             METHOD, f"{request.url.path} takes {allowed}, not {request.method}", headers=found.headers

@@ -52,10 +52,9 @@ class Ends:
 class Freshness:
     """How far the read models are behind their topics."""
 
-    def __init__(self, reads: Reads, ends: Ends, *, most_behind: int = MOST_BEHIND) -> None:
+    def __init__(self, reads: Reads, ends: Ends) -> None:
         self._reads = reads
         self._ends = ends
-        self._most = most_behind
         self._asking = asyncio.Lock()
         self._known: tuple[float, Positions] | None = None
 
@@ -72,8 +71,8 @@ class Freshness:
         if missing := [model for model in MODELS if model not in known]:
             words = f"nothing has been projected into {', '.join(missing)} yet: is `orderflow projection run` at work?"
             raise away(BEHIND, words)
-        if behind := [f"{model} by {count}" for model, count in known.items() if count > self._most]:
-            words = f"read models are behind: {', '.join(behind)} records; more than {self._most} is too old"
+        if behind := [f"{model} by {count}" for model, count in known.items() if count > MOST_BEHIND]:
+            words = f"read models are behind: {', '.join(behind)} records; more than {MOST_BEHIND} is too old"
             raise away(BEHIND, words)
 
     async def _look(self) -> Positions:

@@ -245,8 +245,7 @@ def router(orders: Orders, publisher: Publisher, repeats: Repeats, doors: Doors)
 
         accepted = await repeats.once(once, order_id, act)
         if asked.wait and await orders.ends.news(order_id, asked.timeout):
-            response.status_code = 200
-            return await orders.one(order_id)
+            return _tagged(await orders.one(order_id), None)
         response.headers["Location"] = f"/orders/{order_id}"
         return accepted
 

@@ -37,9 +37,13 @@ class Log:
     """What lies on a topic."""
 
     def __init__(self, stack: Addresses, environment: str) -> None:
-        self._codec = Codec(ConfluentRegistry({"url": stack.registry}), environment)
+        self._registry = ConfluentRegistry({"url": stack.registry})
+        self._codec = Codec(self._registry, environment)
         self._client = {"bootstrap.servers": stack.kafka, "group.id": environment, "enable.partition.eof": True}
         self._environment = environment
+
+    def close(self) -> None:
+        self._registry.close()
 
     def of(self, kind: type[Message]) -> list[tuple[bytes, Message]]:
         """Keys and messages, as they are there now."""
@@ -65,8 +69,9 @@ class Log:
 
 
 @pytest.fixture
-def log(stack: Addresses, unique: str, pipeline: None) -> Log:
-    return Log(stack, unique)
+def log(stack: Addresses, unique: str, pipeline: None) -> Iterator[Log]:
+    with closing(Log(stack, unique)) as log:
+        yield log
 
 
 def buy(api: httpx.Client, key: str = "one", **changes: Any) -> httpx.Response:

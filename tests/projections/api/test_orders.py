@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -45,8 +46,8 @@ def test_an_order_is_answered_as_get_order_says_with_its_details(api: httpx.Clie
 def test_an_order_that_never_came_to_be_is_answered_with_what_is_known(
     api: httpx.Client, connection: Connection
 ) -> None:
-    nothing = dict.fromkeys(("customer_id", "total", "currency", "created_at"))
-    rows.order(connection, **nothing, cancelled_at=rows.AT, cancellation_reason="FRAUD")
+    nothing: dict[str, Any] = dict.fromkeys(("customer_id", "total", "currency", "created_at"))
+    rows.order(connection, ORDER, **nothing, cancelled_at=rows.AT, cancellation_reason="FRAUD")
     answer = api.get(f"/orders/{ORDER}").json()
     assert (answer["status"], answer["cancellationReason"], answer["total"]) == ("CANCELLED", "FRAUD", None)
 
@@ -87,7 +88,7 @@ def test_a_customers_orders_come_newest_first_and_each_once_whatever_the_pages(
         "ORDER BY created_at DESC, order_id",
         [CUSTOMER, status, status],
     ).fetchall()
-    asked = {"customerId": CUSTOMER, "limit": limit} | ({"status": status} if status else {})
+    asked: dict[str, Any] = {"customerId": CUSTOMER, "limit": limit} | ({"status": status} if status else {})
     found, cursor = [], None
     while True:
         page = api.get("/orders", params=asked | ({"cursor": cursor} if cursor else {})).json()

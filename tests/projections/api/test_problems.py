@@ -21,7 +21,11 @@ from projections.api.reads import Reads
 from tests.projections.api.conftest import Serve
 from tests.projections.api.rows import CUSTOMER, ORDER, PRODUCT
 
-CART = {"customerId": CUSTOMER, "items": [{"productId": PRODUCT, "quantity": 1, "unitPrice": 1}], "currency": "EUR"}
+CART: dict[str, Any] = {
+    "customerId": CUSTOMER,
+    "items": [{"productId": PRODUCT, "quantity": 1, "unitPrice": 1}],
+    "currency": "EUR",
+}
 KEY = {"Idempotency-Key": "one"}
 
 
