@@ -19,9 +19,12 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Uvicorn would raise the signal again after the drain, as if the end that was asked for had failed."""
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, self.handle_exit)
-        yield
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 def serve(site: Site, settings: Settings) -> None:
@@ -48,6 +51,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            # At once: a port that is bound and not listened at can be bound a second time.
+            listener.listen()
         except OSError as error:
             raise AddressTakenError(
                 f"can't listen on {host}:{port}; set ORDERFLOW_API_PORT to another port, or to 0 for a free one"
