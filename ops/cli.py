@@ -13,6 +13,8 @@ from ops.commands import (
     checkout,
     database,
     demo,
+    export,
+    projection,
     schemas,
     settings,
     simulate,
@@ -64,6 +66,8 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
 app.add_typer(database.app, name="database")
 app.add_typer(api.app, name="api")
+app.add_typer(projection.app, name="projection")
+app.command()(export.export)
 app.add_typer(bench.app, name="bench")
 app.command()(settings.settings)
 

@@ -3,13 +3,14 @@
 Whoever reads here is a member of no group and commits nothing: it is a look, and nobody notices it.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -27,6 +28,8 @@ ANSWER_SECONDS = 15.0
 #: Records at once: enough to be quick, few enough to be no burden.
 MOST = 2_000
 _PAUSE_SECONDS = 0.2
+#: On a record that was published once more: which topic it came from, and where it lay there.
+REPLAYED = "ce_replay"
 
 #: How many records were read, of how many.
 Progress = Callable[[int, int], None]
@@ -68,6 +71,15 @@ class Said:
         """Its messageId; what can't be read is known by its place."""
         meta = self.message.meta if isinstance(self.message, Message) else None
         return meta.messageId if meta else self.place
+
+    def repeats(self, topic_id: str) -> bool:
+        """Whether a replay copied it from the topic with that id (docs/replay.md)."""
+        try:
+            return any(
+                name == REPLAYED and json.loads(mark or b"")["topicId"] == topic_id for name, mark in self.headers
+            )
+        except (ValueError, LookupError, TypeError):  # a stranger's header of that name
+            return False
 
     @property
     def cause(self) -> str | None:
@@ -140,10 +152,19 @@ class Reader(AbstractContextManager["Reader"]):
         self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
     ) -> list[Said]:
         """What lies on these partitions now, of these keys alone if any are given; what comes meanwhile is left out."""
-        bounds = {part: bound for part, bound in self.bounds(parts).items() if bound[0] < bound[1]}
+        wanted = None if keys is None else keys.__contains__
+        return [said for batch in self.within(self.bounds(parts), wanted, progress) for said in batch]
+
+    def within(
+        self,
+        bounds: Mapping[Part, tuple[int, int]],
+        wanted: Callable[[bytes], bool] | None = None,
+        progress: Progress = _unseen,
+    ) -> Iterator[list[Said]]:
+        """What lies between these offsets, batch by batch; only records whose key is `wanted` are looked into."""
+        bounds = {part: bound for part, bound in bounds.items() if bound[0] < bound[1]}
         self.start({part: first for part, (first, _) in bounds.items()})
         total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
-        found: list[Said] = []
         unread = set(bounds)
         deadline = time.monotonic() + ANSWER_SECONDS
         while unread:
@@ -155,6 +176,7 @@ class Reader(AbstractContextManager["Reader"]):
             elif time.monotonic() > deadline:
                 names = ", ".join(f"{part.topic}-{part.partition}" for part in sorted(unread))
                 raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
+            found: list[Said] = []
             for record in records:
                 part = Part(record.topic(), record.partition())
                 first, end = bounds[part]
@@ -162,10 +184,20 @@ class Reader(AbstractContextManager["Reader"]):
                     unread.discard(part)
                 if record.offset() < end:
                     done[part] = record.offset() + 1 - first
-                    if keys is None or record.key() in keys:
+                    if wanted is None or wanted(record.key() or b""):
                         found.append(self._said(record))
             progress(sum(done.values()), total)
-        return found
+            yield found
+
+    def ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Of each topic, what tells it from one of the same name that was deleted."""
+        try:
+            found = self._admin.describe_topics(TopicCollection([*topics]), request_timeout=ANSWER_SECONDS)
+            return {name: str(answer.result(ANSWER_SECONDS).topic_id) for name, answer in found.items()}
+        except (KafkaException, TimeoutError) as error:
+            raise ReadingError(
+                f"Kafka doesn't describe {', '.join(topics)}: are they there, and does it run?"
+            ) from error
 
     def _fetch(self, seconds: float) -> tuple[list[Fetched], list[Part]]:
         """Records, and the partitions of which there are no more at present."""

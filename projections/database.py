@@ -9,6 +9,18 @@ from projections import queries
 from schemas.errors import OrderflowError
 
 REACH_SECONDS = 5
+#: Whoever is frozen in the middle of a transaction, or cut off, must not keep others from its rows for long; and a
+#: statement that hangs is better tried again.
+_OPTIONS = {
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "10s",
+    "statement_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+_NETWORK = {"connect_timeout": REACH_SECONDS, "tcp_user_timeout": 20_000, "keepalives_idle": 5}
 _SQL = queries.load("migrations")
 
 
@@ -25,10 +37,11 @@ def of_environment(dsn: str, environment: str) -> str:
     return make_conninfo(dsn, dbname=f"orderflow_{environment.replace('-', '_')}")
 
 
-def opened(dsn: str, *, autocommit: bool = True) -> Connection:
-    """A connection in UTC. With `autocommit` a transaction begins where the code says so, and nowhere else."""
+def opened(dsn: str) -> Connection:
+    """A connection in UTC. A transaction begins where the code says so, and nowhere else."""
+    options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
     try:
-        return connect(dsn, autocommit=autocommit, connect_timeout=REACH_SECONDS, options="-c timezone=UTC")
+        return connect(make_conninfo(dsn, options=options, **_NETWORK), autocommit=True)
     except OperationalError as error:
         named = conninfo_to_dict(dsn)
         where = {name: str(named[name]) for name in ("host", "port", "dbname") if name in named}

@@ -14,6 +14,7 @@ Service = Literal[
     "checkout-orchestrator",
     "inventory",
     "notifications",
+    "order-state",
     "orders",
     "payments",
     "promotion",

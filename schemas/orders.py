@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from schemas import topics
 from schemas.message import Command, Event, Query, Record
-from schemas.types import INT_MAX, Array, Currency, Int, Money, Quantity, Symbols, Timestamp, Uuid
+from schemas.types import INT_MAX, Array, Count, Currency, Int, Money, Quantity, Symbols, Timestamp, Uuid
 
 OrderId = Annotated[Uuid, Field(description="The order; it has the id of the checkout that it came from.")]
 CustomerId = Annotated[Uuid, Field(description="Who buys.")]
@@ -462,12 +462,57 @@ class OrderArchived(Event, topic=topics.ORDERS_EVENTS, key="orderId", producers=
     archivedAt: Annotated[Timestamp, Field(description="When the archive had it.")]
 
 
+class OrderStatus(Symbols):
+    """Where an order is in its life."""
+
+    CREATED = "CREATED"
+    CONFIRMED = "CONFIRMED"
+    ON_HOLD = "ON_HOLD"
+    AWAITING_FULFILMENT = "AWAITING_FULFILMENT"
+    FULFILLING = "FULFILLING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    ARCHIVED = "ARCHIVED"
+    REJECTED = "REJECTED"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+
 class OrderedItem(Record):
     """One product of an order, as a read model shows it."""
 
     productId: Annotated[Uuid, Field(description="The product that was bought.")]
     quantity: Annotated[Int, Field(description="Pieces of it.")]
     unitPrice: UnitPrice
+
+
+class OrderState(Event, topic=topics.ORDERS_STATE, key="orderId", producers=("order-state",)):
+    """An order as it stands after the last of its events: the whole of it, so nobody needs an earlier record."""
+
+    orderId: OrderId
+    customerId: Annotated[Uuid | None, Field(description="Who buys; unknown where the order never existed.")] = None
+    status: Annotated[OrderStatus, Field(description="Where the order is in its life.")]
+    sequence: Annotated[Count, Field(description="How many transitions it has made, as in OrderStatusChanged.")]
+    revision: Annotated[Quantity, Field(description="Which edition of the order this is; it was created as 1.")]
+    items: Annotated[
+        Array[OrderedItem], Field(description="What is bought, one entry per product; none where it never existed.")
+    ]
+    total: Annotated[
+        Money | None, Field(description="What the customer pays, in minor units; none where it never existed.")
+    ] = None
+    currency: Annotated[Currency | None, Field(description="Of every amount in this message.")] = None
+    confirmationNumber: Annotated[str | None, Field(description="What the customer quotes to support.")] = None
+    cancellationReason: Annotated[
+        CancellationReason | None, Field(description="Why it was called off; also none where only newer code knows.")
+    ] = None
+    rejectionReason: Annotated[
+        OrderRejectionReason | None, Field(description="Why it was not created; also none where only newer code knows.")
+    ] = None
+    createdAt: Annotated[Timestamp | None, Field(description="When the order came to be.")] = None
+    confirmedAt: Annotated[Timestamp | None, Field(description="When it was promised.")] = None
+    completedAt: Annotated[Timestamp | None, Field(description="When the goods were handed over.")] = None
+    cancelledAt: Annotated[Timestamp | None, Field(description="When it was called off.")] = None
+    rejectedAt: Annotated[Timestamp | None, Field(description="When it was turned down.")] = None
+    updatedAt: Annotated[Timestamp, Field(description="When the event came that made it so.")]
 
 
 class OrderDetails(Record):

@@ -27,6 +27,8 @@ from streams.registry import Registry, subject_of
 
 MAGIC = 0
 _FRAMING = Struct(">BI")
+#: Which branch of the envelope's union follows.
+_NO_ENVELOPE, _AN_ENVELOPE = b"\x00", b"\x02"
 NOT_ON_THE_WIRE = frozenset({"doc", "logicalType"})
 
 
@@ -73,7 +75,10 @@ class _Writing:
     """All that it takes to write one type of message."""
 
     framing: bytes
+    #: Of all fields but the last, which is the envelope: as a part of a union fastavro would check it against each
+    #: branch, and that takes as long as all the rest.
     schema: Schema
+    envelope: Schema
     dump: Callable[[Message], dict[str, Any]]
 
 
@@ -129,9 +134,13 @@ class Codec:
         body.write(writing.framing)
         try:
             fields = writing.dump(message)
-            if meta is not None:
-                fields["meta"] = meta
             schemaless_writer(body, writing.schema, fields, disable_tuple_notation=True)
+            envelope = fields["meta"] if meta is None else meta
+            if envelope is None:
+                body.write(_NO_ENVELOPE)
+            else:
+                body.write(_AN_ENVELOPE)
+                schemaless_writer(body, writing.envelope, envelope, disable_tuple_notation=True)
         except (ValueError, TypeError) as cause:
             raise _refusal(message) from cause
         return body.getvalue()
@@ -170,9 +179,12 @@ class Codec:
     def _prepare(self, message: type[Message]) -> _Writing:
         schema = avro_schema(message)
         schema_id = self._registry.id_of(subject_of(message, self._environment), schema)
+        *fields, meta = schema["fields"]
+        _, envelope = meta["type"]
         writing = self._writings[message] = _Writing(
             _FRAMING.pack(MAGIC, schema_id),
-            _refusing_unrecognized(_parsed(schema)),
+            _refusing_unrecognized(_parsed({**schema, "fields": fields})),
+            _parsed(envelope),
             message.__pydantic_serializer__.to_python,
         )
         return writing

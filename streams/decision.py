@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from schemas.message import Message
 
 S = TypeVar("S")
@@ -30,9 +32,8 @@ class Performed(Generic[Outcome]):
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[S]):
-    """One atomic step of one key."""
+class Decision(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """One atomic step of one key. A struct, because every message makes one."""
 
     #: None forgets the key: what it absorbed is forgotten too, so keep it for longer than a repeat can be late.
     state: S | None

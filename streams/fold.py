@@ -10,9 +10,9 @@ from typing import Any
 
 from streams.changelog import ChangelogError, Marker, Place
 
-#: So many claims of one generation have room below the next one's: a life of a partition ends when it has to be read
-#: again, too.
-_CLAIMS_BITS = 20
+#: So many claims have room below the next generation's: a life of a partition ends when it has to be read again, too.
+#: A group that was deleted counts from 1 again: this is the room of each of its generations until it has caught up.
+_CLAIMS_BITS, _ANEW_BITS = 40, 20
 
 
 class Fold:
@@ -72,13 +72,15 @@ class Fold:
         """The marker that makes the partition ours. `generation`: the group's; `again`: not for the first time in it.
 
         Epochs follow generations, so that of two owners the one whom the group chose later is right, even if neither
-        has read the other's claim. A group that was deleted counts from 1 again: then from the last epoch on.
+        has read the other's claim. A group that was deleted counts from 1 again: its epochs stand between the last
+        one and the generation that would have come next.
         """
         if again:
             epoch = self.epoch + 1
         else:
-            count = generation if generation << _CLAIMS_BITS > self.epoch else (self.epoch >> _CLAIMS_BITS) + generation
-            epoch = count << _CLAIMS_BITS
+            epoch = generation << _CLAIMS_BITS
+            if epoch <= self.epoch:
+                epoch = self.epoch + (generation << _ANEW_BITS)
         return Marker(epoch, self.paid, self.last_round, topics)
 
     def _pay(self, paid: int) -> None:

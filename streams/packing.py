@@ -27,7 +27,7 @@ def _from_builtins(kind: type[Record], builtins: Any) -> Any:
     return kind.__pydantic_validator__.validate_python(builtins)
 
 
-#: Dataclasses become maps of their fields, tuples arrays.
+#: Structs and dataclasses become maps of their fields, tuples arrays.
 ENCODER = Encoder(enc_hook=_to_builtins)
 
 
@@ -65,8 +65,12 @@ def _indistinct(kind: Any, path: str) -> Iterator[str]:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Of a dataclass or a named tuple; what else such a class annotates is no part of its values."""
-    names = [each.name for each in fields(kind)] if is_dataclass(kind) else getattr(kind, "_fields", ())
+    """Of a struct, a dataclass or a named tuple; what else such a class annotates is no part of its values."""
+    names: tuple[str, ...]
+    if is_dataclass(kind):
+        names = tuple(each.name for each in fields(kind))
+    else:
+        names = getattr(kind, "__struct_fields__", ()) or getattr(kind, "_fields", ())
     hints = get_type_hints(kind, include_extras=True) if names else {}
     return {name: hints[name] for name in names}
 

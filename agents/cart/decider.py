@@ -10,8 +10,9 @@ may publish CartCheckedOut, too. Instead
   checkout-api reads several topics, and may hear of a failure after the cart and the next command have.
 """
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.cart.filling import Priced, Refusal, added, priced, removed
 from agents.cart.state import Cart, Status

@@ -1,7 +1,8 @@
 """What goes into a cart, what comes out of it, and what it costs. Each gives a refusal where that can't be."""
 
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from agents.cart.state import Cart, Line
 from agents.promotion.rules import Inapplicable, discount

@@ -1,7 +1,8 @@
 """What is kept of a cart."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 _DAY = 24 * 60 * 60 * 1_000
 #: Millis for which a cart stays that was bought: long after a repeat can come.
@@ -19,8 +20,7 @@ class Status(StrEnum):
     BOUGHT = "BOUGHT"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """Some pieces of one product."""
 
     product_id: str
@@ -29,8 +29,7 @@ class Line:
     unit_price: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cart:
+class Cart(msgspec.Struct, frozen=True):
     cart_id: str
     #: Tells it from a cart of the same id that was forgotten: their checkouts must not have the same names.
     opened_at: int

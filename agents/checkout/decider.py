@@ -5,8 +5,9 @@ two lie on different topics, so either may come first; a priced cart is enough b
 """
 
 from collections import Counter
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.checkout.state import Checkouts
 from schemas.checkout import (

@@ -1,10 +1,9 @@
 """The checkouts of one cart."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Checkouts:
+class Checkouts(msgspec.Struct, frozen=True):
     """At most one of them is live."""
 
     cart_id: str

@@ -6,8 +6,9 @@ when its parcel is sent (docs/decisions/0008-stock.md).
 """
 
 from collections import Counter
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.inventory.answers import each_product, released, reserved, unavailable
 from agents.inventory.deadlines import TERMINAL_STAYS, kept

@@ -1,8 +1,9 @@
 """What is kept of a reservation: as much as it has products."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from schemas.inventory import ReleaseReason, Shortage
 
@@ -28,8 +29,7 @@ class Status(StrEnum):
     RELEASED = "RELEASED"
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """The pieces of one checkout."""
 
     id: str
@@ -39,9 +39,9 @@ class Reservation:
     #: Millis: when it was reserved, or else when it came to its end.
     since: int
     #: Product -> pieces that were asked for and not answered yet.
-    awaited: Mapping[str, int] = field(default_factory=dict)
+    awaited: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: Product -> pieces that are held or were sold; of an expired or released one, what it gave back.
-    held: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = msgspec.field(default_factory=dict)
     #: What there was too little of.
     short: tuple[Shortage, ...] = ()
     #: Why it was, or will be, given back.

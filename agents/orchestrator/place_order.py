@@ -3,7 +3,7 @@
 Stock comes before money, since a declined card is cheaper than a refund; money is taken only once the order exists.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from agents.orchestrator.saga import Saga, Step
 from agents.orchestrator.state import Checkout

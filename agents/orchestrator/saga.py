@@ -10,8 +10,10 @@ participant answers again when it is asked again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from agents.orchestrator.state import Checkout, Failure, Phase
 from schemas.checkout import (

@@ -1,7 +1,8 @@
 """How far a checkout has come."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from schemas.checkout import CheckoutFailureReason, CheckoutStep, StartCheckout
 
@@ -15,8 +16,7 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why it goes back."""
 
     step: CheckoutStep
@@ -24,8 +24,7 @@ class Failure:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(msgspec.Struct, frozen=True):
     """A saga on its way, and for a while after its end, so that what comes late is known."""
 
     start: StartCheckout

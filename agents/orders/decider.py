@@ -4,8 +4,9 @@ Cancelling is possible until the goods are with the customer, and wins over what
 cancelled before it exists stays as a tombstone, which the late request meets.
 """
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.orders import answers, requests
 from agents.orders.state import (

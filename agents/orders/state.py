@@ -1,9 +1,10 @@
 """What is kept of an order, and where it may go from each status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 from schemas.orders import CancellationReason, OrderRejectionReason
 
@@ -50,8 +51,7 @@ class Line(NamedTuple):
     unit_price: int
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(msgspec.Struct, frozen=True):
     """Who buys what, and for how much. Two orders of one id are the same if this is."""
 
     cart_id: str
@@ -65,8 +65,7 @@ class Purchase:
 NOTHING = Purchase("", "", (), 0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """What it was confirmed with."""
 
     at: int
@@ -74,16 +73,14 @@ class Confirmation:
     reservation_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancellation:
+class Cancellation(msgspec.Struct, frozen=True):
     """What it was called off for, the first time."""
 
     at: int
     reason: CancellationReason
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True):
     """Why it never came to be."""
 
     at: int
@@ -91,8 +88,7 @@ class Rejection:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """All that its answers are made of: a repeated request gets the same one."""
 
     order_id: str

@@ -5,8 +5,9 @@ back whole, and the answer says which. While the gateway is busy an undo waits f
 stays as a tombstone, which the late request meets.
 """
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.payments import answers
 from agents.payments.gateway import (

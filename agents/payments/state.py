@@ -1,7 +1,8 @@
 """What is kept of a payment. At any time at most one call to the gateway is on its way for it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from schemas.payments import PaymentFailureReason, ReversalReason
 
@@ -31,8 +32,7 @@ class Status(StrEnum):
     REFUNDED = "REFUNDED"
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True):
     """All that its answers are made of: a repeated request gets the same one."""
 
     payment_id: str

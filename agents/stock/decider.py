@@ -4,8 +4,9 @@ State and work of a message are of constant size. That it needs no list of holds
 delivers what a reservation sends exactly once, and a reservation frees or sells what it was told to be held, once.
 """
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from agents.stock.errors import StockError
 from agents.stock.state import Stock

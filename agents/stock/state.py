@@ -1,10 +1,9 @@
 """What is kept of a product: two figures, however many reservations there are."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(msgspec.Struct, frozen=True):
     """The pieces of one product.
 
     It keeps no list of who holds what: the reservations know, and the engine delivers each of their messages once.

@@ -17,7 +17,7 @@ from ops.stack.errors import BrokerCountError, StackError
 from ops.stack.java import java
 from ops.stack.layout import Layout
 from ops.stack.part import Answer, LocalPart, PartStatus
-from ops.stack.ports import HOST, is_free
+from ops.stack.ports import HOST, comes_free
 from ops.stack.state import State
 
 DEFAULT_PORT = 9092
@@ -176,7 +176,7 @@ class Kafka(LocalPart):
         return [self._node(i, keep=i in running) for i in ids]
 
     def _must_move(self, node_id: int) -> bool:
-        return any(port is not None and not is_free(port) for port in self._remembered(node_id))
+        return any(port is not None and not comes_free(port) for port in self._remembered(node_id))
 
     def _port_known(self, node_id: int) -> bool:
         return None not in self._remembered(node_id)

@@ -5,9 +5,13 @@ from collections.abc import Collection
 from itertools import chain
 from secrets import randbelow
 
+from ops.stack.waiting import wait_until
+
 HOST = "127.0.0.1"
 #: Below the ranges from which Linux (32768), macOS and Windows (49152) take the ports of clients.
 _SERVERS = range(20_000, 32_768)
+#: A server that was killed holds its port until its last thread has ended, when it is no process any more already.
+_LET_GO_SECONDS = 3.0
 
 
 def is_free(port: int) -> bool:
@@ -19,6 +23,11 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def comes_free(port: int) -> bool:
+    """Whether it is free, or is let go of in a moment: for a port that was ours."""
+    return wait_until(lambda: is_free(port), seconds=_LET_GO_SECONDS)
 
 
 def choose(preferred: int, *, taken: Collection[int] = ()) -> int:

@@ -40,7 +40,8 @@ class State:
         with self._lock:
             remembered = self._read()
             others = {port for other, port in remembered.ports.items() if other != name}
-            port = ports.choose(remembered.ports.get(name, default), taken=others)
+            had = remembered.ports.get(name)
+            port = had if had and ports.comes_free(had) else ports.choose(default, taken=others)
             self._write(remembered.model_copy(update={"ports": {**remembered.ports, name: port}}))
         return port
 

@@ -127,8 +127,9 @@ class _App(faust.App):
         self.where = client["bootstrap.servers"]
         self.transport = _Transport(self.conf.broker_consumer, self)
         self.topics.add(self.topic(*sorted(group.inputs), key_type=bytes, value_type=bytes))
-        # The table holds nothing: it tells Faust's assignor which topic is the changelog, to place standbys for it.
-        self.topics.add(self.Table(TABLE, partitions=group.partitions).changelog_topic)
+        if group.stateful:
+            # The table holds nothing: it tells Faust's assignor which topic is the changelog, to place standbys for it.
+            self.topics.add(self.Table(TABLE, partitions=group.partitions).changelog_topic)
 
     @property
     def member(self) -> "_Member":
@@ -168,15 +169,15 @@ class _Tables(TableManager):
         newly_assigned: set[TP],  # noqa: ARG002
         generation_id: int = 0,
     ) -> None:
-        changelog = self.app.group.changelog
+        leading = self.app.group.leading
         assignor = self.app.assignor
-        # By the changelog, not by the inputs: while workers of two versions subscribe to different topics, Faust
-        # divides those that not all share on their own. Such an input rests until the last old worker is gone.
+        # By one topic, the changelog where there is one: while workers of two versions subscribe to different topics,
+        # Faust divides those that not all share on their own. Such an input rests until the last old worker is gone.
         self.app.member.take(
             Assignment(
                 generation=generation_id,
-                active=frozenset(tp.partition for tp in assignor.assigned_actives() if tp.topic == changelog),
-                standby=frozenset(tp.partition for tp in assignor.assigned_standbys() if tp.topic == changelog),
+                active=frozenset(tp.partition for tp in assignor.assigned_actives() if tp.topic == leading),
+                standby=frozenset(tp.partition for tp in assignor.assigned_standbys() if tp.topic == leading),
             )
         )
         self.app.on_rebalance_end()
@@ -314,7 +315,7 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
     async def _look_at_topics(self) -> None:
         """Unequal topics would be divided apart, and Faust makes nothing."""
         group = self._app.group
-        wanted = {*group.inputs, group.changelog}
+        wanted = set(group.topics)
         answered = await self._client.set_topics(wanted)
         try:
             async with asyncio.timeout(group.start_seconds):

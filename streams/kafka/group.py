@@ -15,7 +15,7 @@ class Group:
     #: `<service>.<env>`: Faust's app id, Kafka's group id.
     name: str
     inputs: frozenset[str]
-    #: Of every input and of the changelog.
+    #: Of each of its topics.
     partitions: int
     standbys: int = 0
     #: How long the group waits for a member that is not heard of.
@@ -24,10 +24,22 @@ class Group:
     start_seconds: float = 10.0
     #: How long we remain without being a member before that is a failure.
     give_up_seconds: float = 600.0
+    #: Whether partitions have state of ours, and with it a changelog.
+    stateful: bool = True
 
     @property
     def changelog(self) -> str:
         return f"{self.name}-{TABLE}-changelog"
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """All that are divided among the members."""
+        return self.inputs | {self.changelog} if self.stateful else self.inputs
+
+    @property
+    def leading(self) -> str:
+        """The topic whose division is that of all."""
+        return self.changelog if self.stateful else min(self.inputs)
 
 
 class Assignment(NamedTuple):

@@ -21,6 +21,7 @@ from ops.stack import Addresses
 from ops.worker.http import AddressTakenError
 from projections import database
 from projections.api.app import Site
+from tests.projections.api import rows
 
 CLI = CliRunner()
 
@@ -62,6 +63,22 @@ def test_it_serves_until_it_is_told_to_stop(surroundings: None, number: signal.S
         assert httpx.get(f"{url}/inventory").status_code == 401
         process.send_signal(number)
         assert process.wait(30) == 0
+
+
+@pytest.mark.connected
+def test_a_stream_that_has_no_end_is_cut_when_the_drain_is_over(
+    surroundings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERFLOW_DRAIN_SECONDS", "1")
+    key = CLI.invoke(app, ["api", "keys", "create", "shop", "--scope", "read"]).stdout.strip()
+    settings = load()
+    with database.opened(addresses.postgres(settings, settings.environment)) as connection:
+        rows.order(connection)
+    asked = httpx.Client(headers={"Authorization": f"Bearer {key}"})
+    with running() as (process, url), asked, asked.stream("GET", f"{url}/orders/{rows.ORDER}/events") as stream:
+        assert next(stream.iter_lines()) == "retry: 2000"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 @pytest.mark.connected

@@ -40,6 +40,7 @@ OURS = {
     "ProductListed",
     "PromotionOffered",
     "InventoryReleased",
+    "OrderState",
     "HoldStock",
     "FreeStock",
     "TakeStock",
@@ -47,8 +48,9 @@ OURS = {
     "StockHeld",
     "StockShort",
 }
-#: Beside the catalogue's: what stays inside of Inventory, and what carts are priced by.
+#: Beside the catalogue's: what stays inside of Inventory, what carts are priced by, orders as they stand.
 OUR_TOPICS = {
+    "orders.<env>.state": "orderId",
     "products.<env>.state": "productId",
     "promotions.<env>.state": "code",
     "stock.<env>.commands": "productId",

@@ -1,9 +1,11 @@
 """The services of the catalogue with one of them wrong in one place."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import wraps
 from typing import Any
+
+from msgspec.structs import replace
 
 from agents.orchestrator.service import orchestrator
 from agents.payments.gateway import Capture
@@ -26,7 +28,7 @@ def with_spoilt(service: Service[Any, Any], spoil: Spoil) -> Services:
         decision = service.decide(state, message, at)
         return spoil(state, message, decision) if isinstance(decision, Decision) else decision
 
-    spoilt = replace(service, decide=decide)
+    spoilt = dataclasses.replace(service, decide=decide)
     return [spoilt if each is service else each for each in catalogue()]
 
 

@@ -1,9 +1,11 @@
+import socket
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from ops.stack.errors import StackError
-from ops.stack.ports import choose
+from ops.stack.ports import HOST, choose
 from ops.stack.state import State
 
 
@@ -12,6 +14,16 @@ def test_a_claimed_port_is_remembered_by_the_next_run(tmp_path: Path) -> None:
     again = State(tmp_path / "stack.json")
     assert again.port("postgres") == port
     assert again.claim_port("postgres", 1) == port
+
+
+def test_a_port_that_is_let_go_of_in_a_moment_is_kept(tmp_path: Path) -> None:
+    state = State(tmp_path / "stack.json")
+    port = state.claim_port("kafka-1", choose(45434))
+    with socket.create_server((HOST, port)) as killed:  # its last thread is still about to end
+        letting_go = Timer(0.3, killed.close)
+        letting_go.start()
+        assert state.claim_port("kafka-1", 1) == port
+        letting_go.join()
 
 
 def test_two_parts_never_get_the_same_port(tmp_path: Path) -> None:

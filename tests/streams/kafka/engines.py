@@ -22,6 +22,7 @@ from streams.effects import Perform, Policy
 from streams.hosting import Hosted
 from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.fetched import Fetched
+from streams.kafka.status import Engine
 from streams.kafka.topics import changelog_of, dead_letters_of, group_of, internal_topics, own_topic_of
 from streams.partitioner import partition_of
 from streams.registry import Registry
@@ -203,7 +204,7 @@ class Ground:
 
 
 @contextmanager
-def running(*engines: KafkaEngine) -> Iterator[None]:
+def running(*engines: Engine) -> Iterator[None]:
     """On a loop of its own in another thread, so that a test may wait as it likes."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
@@ -224,7 +225,7 @@ def running(*engines: KafkaEngine) -> Iterator[None]:
             stop_loop()
 
 
-def until(condition: Callable[[], bool], *engines: KafkaEngine, seconds: float = SECONDS) -> None:
+def until(condition: Callable[[], bool], *engines: Engine, seconds: float = SECONDS) -> None:
     """Wait for it; an engine that fails meanwhile is why it never comes."""
 
     def holds() -> bool:
@@ -236,13 +237,13 @@ def until(condition: Callable[[], bool], *engines: KafkaEngine, seconds: float =
     assert wait_until(holds, seconds=seconds), "it did not come to be in time"
 
 
-def failure_of(engine: KafkaEngine) -> str:
+def failure_of(engine: Engine) -> str:
     """What it fails with, once it does."""
     assert wait_until(lambda: engine.failure is not None, seconds=SECONDS), "it did not fail"
     return str(engine.failure)
 
 
-def active(engine: KafkaEngine) -> set[int]:
+def active(engine: Engine) -> set[int]:
     return {each.partition for each in engine.status().partitions if each.role == "active"}
 
 

@@ -41,7 +41,7 @@ MakeGroup = Callable[..., Group]
 
 def make_topics(bootstrap: str, group: Group) -> None:
     admin = TopicAdmin({"bootstrap.servers": bootstrap})
-    declared = [Wanted(topic, group.partitions, 1, {}) for topic in (*group.inputs, group.changelog)]
+    declared = [Wanted(topic, group.partitions, 1, {}) for topic in group.topics]
     admin.apply(plan(declared, {}), declared)
 
 
@@ -102,6 +102,25 @@ def committed(bootstrap: str, group: Group, topic: str, partition: int) -> tuple
         return place.offset, place.metadata
     finally:
         reader.close()
+
+
+def test_a_group_without_state_has_no_changelog_and_divides_its_inputs_alike(
+    stack: Addresses, make_group: MakeGroup
+) -> None:
+    async def test() -> None:
+        group = make_group(stateful=False, standbys=0)
+        one, other = (
+            Member(stack.kafka, group, RecordingPlane("one")),
+            Member(stack.kafka, group, RecordingPlane("two")),
+        )
+        async with joined(one, other):
+            await until(shared(one, other))
+            one.plane.positions[min(group.inputs), min(one.plane.active)] = Position(7, "id")
+            number = min(one.plane.active)
+            await until(lambda: committed(stack.kafka, group, min(group.inputs), number)[0] == 7)
+        assert group.changelog not in TopicAdmin({"bootstrap.servers": stack.kafka}).partition_counts()
+
+    run(test())
 
 
 def test_one_member_has_every_partition_number(stack: Addresses, make_group: MakeGroup) -> None:

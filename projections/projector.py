@@ -1,0 +1,380 @@
+"""The data thread of a read model: reads its partitions from where the DATABASE is, and writes them into it.
+
+A batch is what was read of one partition of one topic. Its rows and its progress are one transaction, fenced by the
+epoch that its owner took; Kafka's own offsets follow, for tools that show lag, and are never read. Whatever ends a
+batch but its own records (a database that is away, a registry, a full disk) is waited out with the batch in hand.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+from zlib import crc32
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from projections.database import DatabaseError
+from projections.letters import Letters, UndeliveredError
+from projections.models.model import ReadModel
+from projections.reading import Reader
+from projections.store import FencedError, Owned, Store, UnwritableError
+from streams.codec import Codec
+from streams.errors import RegistryError
+from streams.kafka.clients import ANSWER_SECONDS, CONSUMER, PlaneError, complain, fetched
+from streams.kafka.counters import Counters
+from streams.kafka.fetched import Fetched
+from streams.kafka.group import Assignment, Group, Position
+from streams.kafka.lease import Lease
+from streams.kafka.status import PartitionStatus, Role
+
+log = logging.getLogger(__name__)
+
+#: Records of one read, over all partitions: a batch is large enough for COPY, and short enough to be repeated.
+MOST_RECORDS = 10_000
+IDLE_SECONDS = 0.1
+#: The group may wait so long for a transaction that is under way. One that takes longer is fenced by the next owner.
+REVOKE_SECONDS = 4.0
+STUCK_SECONDS = 90.0
+CLOSE_SECONDS = 10.0
+STATUS_SECONDS = 1.0
+#: Between two looks whether topics are the ones that they were.
+TOPICS_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 10.0
+
+Spot = tuple[str, int]
+#: What passes, or is mended by people while the batch waits.
+_PASSING = (DatabaseError, UndeliveredError, RegistryError, KafkaException, TimeoutError)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records of one partition that are not applied yet."""
+
+    spot: Spot
+    records: list[Fetched]
+    #: Offsets of those that are dead letters.
+    dead: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Pauses that double, apart from those of others."""
+
+    name: str
+    attempts: int = 0
+    until: float = 0.0
+
+    def waits(self, now: float) -> bool:
+        return now < self.until
+
+    def lose(self) -> None:
+        pause = min(FIRST_PAUSE_SECONDS * 2**self.attempts, LONGEST_PAUSE_SECONDS)
+        jitter = crc32(f"{self.name} {os.getpid()} {self.attempts}".encode()) / 2**32
+        self.attempts += 1
+        self.until = time.monotonic() + pause * (0.5 + jitter / 2)
+
+    def gain(self) -> None:
+        self.attempts, self.until = 0, 0.0
+
+
+class Projector:
+    """A data plane (`streams.kafka.group.DataPlane`) for one read model."""
+
+    def __init__(
+        self,
+        model: ReadModel,
+        group: Group,
+        client: Mapping[str, str],
+        codec: Codec,
+        store: Store,
+        lease: Lease,
+        counters: Counters,
+        letters: Letters,
+    ) -> None:
+        self._model = model
+        self._group = group
+        self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
+        self._reader = Reader(model, codec, counters, group.partitions)
+        self._store = store
+        self._lease = lease
+        self._counters = counters
+        self._letters = letters
+        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._assignment: Assignment | None = None
+        #: What of it the database does not know us to own.
+        self._untaken: Assignment | None = None
+        self._owned: dict[Spot, Owned] = {}
+        self._pending: list[_Batch] = []
+        self._patience = _Patience(group.name)
+        self._positions: dict[Spot, Position] = {}
+        self._ends: dict[Spot, int] = {}
+        self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
+        self._status_at = self._topics_at = 0.0
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._beat = time.monotonic()
+        self._thread = Thread(target=self._main, name=f"{group.name}-data", daemon=True)
+
+    # On the loop of the control plane.
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def assign(self, assignment: Assignment) -> None:
+        self._commands.put(lambda: self._assigned(assignment))
+
+    async def revoke(self) -> None:
+        loop = asyncio.get_running_loop()
+        revoked = asyncio.Event()
+
+        def command() -> None:
+            self._assignment = None
+            self._forget()
+            self._tell()
+            loop.call_soon_threadsafe(revoked.set)
+
+        self._commands.put(command)
+        try:
+            async with asyncio.timeout(REVOKE_SECONDS):
+                await revoked.wait()
+        except TimeoutError:
+            log.warning("%s: a transaction is still under way; the next owner waits for its end", self._group.name)
+
+    def committable(self) -> Mapping[Spot, Position]:
+        return dict(self._positions)
+
+    def failure(self) -> BaseException | None:
+        if self._failure is None and self._thread.is_alive() and time.monotonic() - self._beat > STUCK_SECONDS:
+            return PlaneError(f"the data thread of {self._group.name} has not moved for {STUCK_SECONDS:.0f} s")
+        return self._failure
+
+    async def close(self) -> None:
+        if self._thread.is_alive():
+            self._closing = True
+            await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+
+    def told(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
+        """The generation of our assignment, if we have one, and how each of its partitions is."""
+        return self._told
+
+    # All the rest is the thread's.
+
+    def _main(self) -> None:
+        settings = {**self._client, **CONSUMER, "group.id": self._group.name}
+        try:
+            with closing(Consumer(settings)) as self._consumer, closing(self._store):
+                self._admin = AdminClient(self._client)
+                while not self._closing:
+                    self._beat = time.monotonic()
+                    self._obey(0 if self._turn() else IDLE_SECONDS / 2)
+        except BaseException as error:
+            log.exception("the data thread of %s ends", self._group.name)
+            self._failure = error
+
+    def _obey(self, seconds: float) -> None:
+        while True:
+            try:
+                command = self._commands.get(timeout=seconds) if seconds else self._commands.get_nowait()
+            except Empty:
+                return
+            command()
+            seconds = 0
+
+    def _turn(self) -> bool:
+        """Whether there was anything to do; reading waits by itself for what there is to read."""
+        now = time.monotonic()
+        # Whoever lost the lease must not take partitions back from who has them now.
+        works = self._assignment is not None and self._lease.holds() and not self._patience.waits(now)
+        if works:
+            try:
+                self._work(now)
+            except FencedError as fenced:
+                # Whoever fenced us has committed, or has the partition now. What is true the database knows.
+                log.warning("%s; begun again from there", fenced)
+                self._counters.fences += 1
+                self._forget()
+                self._patience.lose()
+            except _PASSING as error:
+                if self._patience.attempts == 0:
+                    log.warning("%s: waits, and tries again: %s", self._group.name, error)
+                self._patience.lose()
+        if now >= self._status_at:
+            self._status_at = now + STATUS_SECONDS
+            self._look_at_ends()
+            self._tell()
+        return works and bool(self._owned)
+
+    def _work(self, now: float) -> None:
+        """One step, so that a revocation need not wait for more."""
+        if self._untaken is not None:
+            self._take(self._untaken)
+            self._untaken = None
+            self._topics_at = now + TOPICS_SECONDS
+        elif now >= self._topics_at:
+            self._look_at_topics()
+            self._topics_at = now + TOPICS_SECONDS
+        elif self._pending:
+            self._apply(self._pending[0])
+            self._pending.pop(0)
+        elif self._owned:
+            self._read()
+        self._patience.gain()
+
+    # From an assignment to owned partitions.
+
+    def _assigned(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._positions = {}
+        self._forget()
+        self._patience.gain()
+        self._tell()
+
+    def _forget(self) -> None:
+        """All but what is ours; the database says where to go on."""
+        self._untaken = self._assignment
+        self._owned, self._pending, self._ends = {}, [], {}
+        self._consumer.unassign()
+
+    def _take(self, assignment: Assignment) -> None:
+        """All partitions; those of one number lie on several topics."""
+        ids = self._topic_ids()
+        owned = {
+            (topic, number): self._store.take(topic, number, ids[topic])
+            for topic in sorted(ids)
+            for number in sorted(assignment.active)
+        }
+        self._consumer.assign(
+            [TopicPartition(*spot, found.next_offset or OFFSET_BEGINNING) for spot, found in owned.items()]
+        )
+        self._owned = owned
+        self._positions = {spot: Position(found.next_offset, found.topic_id) for spot, found in owned.items()}
+
+    def _look_at_topics(self) -> None:
+        """One that was made anew is begun anew: the database tells by its id."""
+        ids = self._topic_ids()
+        if changed := sorted({topic for (topic, _), found in self._owned.items() if found.topic_id != ids[topic]}):
+            log.warning("%s: %s made anew; read from the beginning", self._group.name, ", ".join(changed))
+            self._forget()
+
+    def _topic_ids(self) -> dict[str, str]:
+        ids = {}
+        asked = self._admin.describe_topics(TopicCollection(sorted(self._group.inputs)), request_timeout=ANSWER_SECONDS)
+        for name, future in asked.items():
+            found = future.result(ANSWER_SECONDS)
+            if len(found.partitions) != self._group.partitions:
+                raise PlaneError(
+                    f"{name} has {len(found.partitions)} partitions now, but its rows came from "
+                    f"{self._group.partitions}: a key's events would have no order. Restore the topic, or rebuild"
+                )
+            ids[name] = str(found.topic_id)
+        return ids
+
+    # Records into the database.
+
+    def _read(self) -> None:
+        records = fetched(self._consumer, 1, IDLE_SECONDS)
+        if not records:
+            return
+        records += fetched(self._consumer, MOST_RECORDS - 1, 0)
+        batches: dict[Spot, list[Fetched]] = {}
+        for record in records:
+            error = record.error()
+            spot = record.topic(), record.partition()
+            if error is None:
+                batches.setdefault(spot, []).append(record)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin so
+                self._out_of_range(spot)
+            else:
+                complain(record, error)
+        self._pending = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
+        taken = sum(len(batch.records) for batch in self._pending)
+        self._counters.consumed += taken
+        self._counters.batch.observe(taken)
+
+    def _apply(self, batch: _Batch) -> None:
+        """All of it; what PostgreSQL refuses is looked for by halves, and becomes a dead letter alone."""
+        owned = self._owned[batch.spot]
+        # Half of it may have been applied before the other half had to wait.
+        parts = [[record for record in batch.records if record.offset() >= owned.next_offset]]
+        while parts:
+            part = parts.pop()
+            try:
+                self._write(owned, part, batch.dead)
+            except UnwritableError as error:
+                if len(part) == 1:
+                    self._bury(owned, [(part[0], str(error))], batch.dead)
+                    parts.append(part)
+                else:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+            self._positions[batch.spot] = Position(owned.next_offset, owned.topic_id)
+
+    def _write(self, owned: Owned, records: list[Fetched], dead: set[int]) -> None:
+        read = self._reader.read(owned, records, dead)
+        self._bury(owned, read.refused, dead)
+        began = time.perf_counter()
+        self._store.write(owned, read.rows, records[-1].offset() + 1)
+        self._counters.flush_seconds.observe(time.perf_counter() - began)
+
+    def _bury(self, owned: Owned, refused: list[tuple[Fetched, str]], dead: set[int]) -> None:
+        """Before the progress that passes them by."""
+        if refused:
+            self._letters.send(owned, refused)
+            dead.update(record.offset() for record, _ in refused)
+
+    def _out_of_range(self, spot: Spot) -> None:
+        """Our position is not on the topic any more: retention passed us, or it is another topic."""
+        self._look_at_topics()
+        if (owned := self._owned.get(spot)) is None:
+            return
+        place = TopicPartition(*spot)
+        low, high = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+        if owned.next_offset > high:
+            raise PlaneError(
+                f"{owned.topic}[{owned.partition}] ends at {high}, but {self._model.name} has rows of records up to "
+                f"{owned.next_offset}: brokers have lost what they had acknowledged, and new records will stand at "
+                "offsets that count as applied. Rebuild the read model from what the topic has"
+            )
+        log.error(
+            "%s[%s]: offset %s is not there any more, it has %s to %s; read from its beginning. Records may have been "
+            "deleted by retention before they were read",
+            *(*spot, owned.next_offset, low, high),
+        )
+        self._consumer.incremental_unassign([place])
+        self._consumer.incremental_assign([TopicPartition(*spot, low)])
+
+    # What is told.
+
+    def _look_at_ends(self) -> None:
+        """Asked for where nothing is read for now, as what librdkafka knows by itself stands still then, too."""
+        asks = bool(self._pending)
+        for spot in self._owned:
+            try:
+                if asks:
+                    _, end = self._consumer.get_watermark_offsets(TopicPartition(*spot), timeout=STATUS_SECONDS)
+                else:
+                    _, end = self._consumer.get_watermark_offsets(TopicPartition(*spot), cached=True)
+            except KafkaException:
+                return  # the broker is away: what was known stands
+            self._ends[spot] = end
+
+    def _tell(self) -> None:
+        assignment = self._assignment
+        if assignment is None:
+            self._told = None, ()
+            return
+        self._told = assignment.generation, tuple(map(self._status, sorted(assignment.active)))
+
+    def _status(self, number: int) -> PartitionStatus:
+        owned = [(spot, found) for spot, found in self._owned.items() if spot[1] == number]
+        lag = sum(max(0, self._ends.get(spot, 0) - found.next_offset) for spot, found in owned)
+        role: Role = "active" if owned else "waiting"
+        return PartitionStatus(number, role, lag, restored=0, to_restore=0, eta_seconds=None, parked=0)

@@ -1,0 +1,114 @@
+"""Batches into PostgreSQL: rows, and how far their partition is, in one transaction or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import Connection, DataError, Error, IntegrityError
+from psycopg.sql import Identifier
+
+from projections import database, queries
+from projections.database import DatabaseAwayError, DatabaseError
+from projections.models.model import ReadModel, Rows
+from projections.upsert import Upsert
+
+_SQL = queries.load("progress")
+
+
+class UnwritableError(DatabaseError):
+    """PostgreSQL will never take these rows; what they were made of is to blame."""
+
+
+class FencedError(DatabaseError):
+    """Somebody else has the partition, or has had it meanwhile: nothing was written."""
+
+
+@dataclass(slots=True)
+class Owned:
+    """One partition of one topic, as its owner found it."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    #: What is applied next.
+    next_offset: int
+    epoch: int
+    generation: int
+
+
+class Store:
+    """Of one read model. It connects when it is needed, and anew after whatever went wrong with a connection."""
+
+    def __init__(self, dsn: str, model: ReadModel) -> None:
+        self._dsn = dsn
+        self._model = model
+        self._upserts = {table: Upsert(table) for table in model.tables}
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def take(self, topic: str, partition: int, topic_id: str) -> Owned:
+        """Own a partition from now on: whoever had it can't commit any more. Raises DatabaseAwayError."""
+        asked = {"topic": topic, "partition": partition, "topic_id": topic_id}
+        with self._transaction() as connection:
+            [found] = connection.execute(_SQL["take"], asked)
+        return Owned(topic, partition, topic_id, *found)
+
+    def write(self, owned: Owned, rows: Rows, next_offset: int) -> int:
+        """All of a batch that begins where the last one ended; how many rows are new or other than before.
+
+        Raises FencedError, UnwritableError, or DatabaseAwayError: then nothing of it is there, and it may be repeated.
+        The one exception is a connection that breaks at the commit: whoever repeats it is told FencedError if it had
+        come through.
+        """
+        where = {"topic": owned.topic, "partition": owned.partition, "epoch": owned.epoch, "first": owned.next_offset}
+        changed = 0
+        with self._transaction() as connection:
+            # First, so that a batch of somebody who is fenced costs nothing, and who is to fence us waits for its end.
+            if connection.execute(_SQL["advance"], where | {"next_offset": next_offset}).rowcount != 1:
+                raise FencedError(
+                    f"{self._model.name}: {owned.topic}[{owned.partition}] is not at {owned.next_offset} in our epoch "
+                    f"{owned.epoch} any more"
+                )
+            with connection.cursor() as cursor:
+                for table, merged in rows:
+                    self._upserts[table].copy(cursor, merged)
+                    changed += self._upserts[table].merge(cursor)
+        owned.next_offset = next_offset
+        return changed
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            connection = self._connected()
+            with connection.transaction():
+                connection.execute(_SQL["lock"], {"model": self._model.name})
+                connection.execute(_SQL["enter"].format(schema=Identifier(self._model.name)))
+                yield connection
+        except (DataError, IntegrityError) as error:
+            raise UnwritableError(f"{self._model.name}: {_told(error)}") from error
+        except Error as error:
+            # All else passes, or is mended by people: a server that restarts, a full disk, a deadlock, a missing table.
+            self._leave_broken()
+            raise DatabaseAwayError(f"{self._model.name}: {_told(error)}") from error
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = database.opened(self._dsn)
+            # Plans are made anew each time: after a rebuild's swap, the names in them mean other tables.
+            connection.prepare_threshold = None
+            for upsert in self._upserts.values():
+                connection.execute(upsert.stage)
+            self._connection = connection
+        return self._connection
+
+    def _leave_broken(self) -> None:
+        if self._connection is not None and self._connection.closed:
+            self._connection = None
+
+
+def _told(error: Error) -> str:
+    return f"{error.sqlstate or 'no connection'} {type(error).__name__}: {str(error).partition(chr(10))[0]}"
