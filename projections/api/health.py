@@ -15,9 +15,9 @@ from projections.api.doors import Doors
 from projections.api.keys import Scope
 from projections.api.problems import BEHIND, DATABASE_AWAY, KAFKA_AWAY, ProblemError, away, documented
 from projections.api.reads import Reads
+from projections.models import MODELS
 
 _SQL = queries.load("progress", SQL_FOLDER)
-MODELS = ("orders", "payments", "inventory", "checkouts")
 #: A projector applies as many in about a second: whoever is further behind has stopped, or is being rebuilt.
 MOST_BEHIND = 20_000
 #: Whoever asks more often gets the same answer: these questions go to every partition, and need no key.
@@ -68,7 +68,7 @@ class Freshness:
     async def check(self) -> None:
         """Raises ProblemError where what can be read is too old."""
         known = {each.model: each.behind for each in (await self.positions()).models}
-        if missing := [model for model in MODELS if model not in known]:
+        if missing := [model.name for model in MODELS if model.name not in known]:
             words = f"nothing has been projected into {', '.join(missing)} yet: is `orderflow projection run` at work?"
             raise away(BEHIND, words)
         if behind := [f"{model} by {count}" for model, count in known.items() if count > MOST_BEHIND]:

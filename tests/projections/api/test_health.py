@@ -9,11 +9,13 @@ from ops.stack import Addresses
 from ops.stack.ports import any_free
 from projections.api import health
 from projections.api.app import Site, create
+from projections.models import MODELS
 from schemas.topics import ORDERS_COMMANDS
 from tests.projections.api import rows
 from tests.projections.api.conftest import Serve
 from tests.projections.api.test_problems import problem
 
+NAMES = [model.name for model in MODELS]
 pytestmark = pytest.mark.connected
 
 
@@ -23,7 +25,7 @@ def topic(unique: str, pipeline: None) -> str:
 
 
 def at(connection: Connection, topic: str, offset: int, *models: str) -> None:
-    for model in models or health.MODELS:
+    for model in models or NAMES:
         rows.put(connection, f"{model}.progress", topic=topic, partition=0, topic_id="an id", next_offset=offset)
 
 
@@ -42,9 +44,7 @@ def test_it_is_ready_once_every_model_is_near_the_end_of_its_topics(
 ) -> None:
     at(connection, topic, 0)
     assert api.get("/ready").json() == {"status": "ready"}
-    assert {each["model"]: each["behind"] for each in api.get("/positions").json()["models"]} == dict.fromkeys(
-        health.MODELS, 0
-    )
+    assert {each["model"]: each["behind"] for each in api.get("/positions").json()["models"]} == dict.fromkeys(NAMES, 0)
 
 
 def test_it_is_not_ready_while_a_model_is_far_behind(
