@@ -12,9 +12,9 @@ from schemas.orders import CancellationReason, OrderedItem, OrderRejectionReason
 from schemas.payments import PaymentFailureReason, PaymentMethod, PaymentState
 from schemas.types import Currency, Money, Timestamp, Uuid
 
-_ID = "0f8f2a58-50c1-5a1c-9b53-a26d8d1ca3b0"
-_CUSTOMER = "5b0a3a33-6a0f-5dd0-8f5e-0d6a4f2b7c11"
-_PRODUCT = "0b0c6a0e-93a5-5a8f-8a0e-1d2c3b4a5968"
+EXAMPLE_ID = "0f8f2a58-50c1-5a1c-9b53-a26d8d1ca3b0"
+EXAMPLE_CUSTOMER = "5b0a3a33-6a0f-5dd0-8f5e-0d6a4f2b7c11"
+EXAMPLE_PRODUCT = "0b0c6a0e-93a5-5a8f-8a0e-1d2c3b4a5968"
 
 OrderStatus = Literal[
     "CREATED",
@@ -31,7 +31,7 @@ OrderStatus = Literal[
 #: Nothing but the archive follows.
 ENDS: tuple[OrderStatus, ...] = ("COMPLETED", "CANCELLED", "ARCHIVED", "REJECTED")
 
-OrderId = Annotated[Uuid, Field(description="The order; it has the id of its checkout.", examples=[_ID])]
+OrderId = Annotated[Uuid, Field(description="The order; it has the id of its checkout.", examples=[EXAMPLE_ID])]
 When = Annotated[Timestamp | None, Field(description="When that was, in millis since 1970; null if it was not.")]
 
 
@@ -59,13 +59,13 @@ class OrderAnswer(OrderSummary):
     """An order as it stands: what GetOrder answers, and what else is known."""
 
     customerId: Annotated[
-        Uuid | None, Field(description="Null where the order never came to be.", examples=[_CUSTOMER])
+        Uuid | None, Field(description="Null where the order never came to be.", examples=[EXAMPLE_CUSTOMER])
     ]
     items: Annotated[
         tuple[OrderedItem, ...],
         Field(
             description="One entry per product, after all amendments.",
-            examples=[[{"productId": _PRODUCT, "quantity": 2, "unitPrice": 1999}]],
+            examples=[[{"productId": EXAMPLE_PRODUCT, "quantity": 2, "unitPrice": 1999}]],
         ),
     ]
     confirmedAt: When
@@ -114,14 +114,14 @@ class CancellationAccepted(BaseModel):
 class CheckoutAnswer(BaseModel):
     """A checkout, from the moment we took it on."""
 
-    checkoutId: Annotated[Uuid, Field(description="It; its order and payment have the same id.", examples=[_ID])]
+    checkoutId: Annotated[Uuid, Field(description="It; its order and payment have the same id.", examples=[EXAMPLE_ID])]
     cartId: Annotated[Uuid, Field(examples=["6d1f4c0f-9d5a-5d2a-9b1f-0e8f6a5f1b22"])]
     status: Annotated[
         Literal["ACCEPTED", "STARTED", "COMPLETED", "FAILED", "REJECTED"],
         Field(description="ACCEPTED until the pipeline is heard of; COMPLETED, FAILED and REJECTED are final."),
     ]
     attempt: int | None = None
-    customerId: Annotated[Uuid, Field(examples=[_CUSTOMER])]
+    customerId: Annotated[Uuid, Field(examples=[EXAMPLE_CUSTOMER])]
     total: Annotated[Money | None, Field(examples=[3998])]
     currency: Annotated[Currency | None, Field(examples=["EUR"])]
     step: Annotated[CheckoutStep | None, Field(description="Which one failed.")] = None

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from projections.api.answers import EXAMPLE_ID
 from schemas.types import Uuid
 
 #: Longer than any checkout should take, shorter than what proxies between us and a client cut off.
 MOST_SECONDS = 30.0
-_ID = "0f8f2a58-50c1-5a1c-9b53-a26d8d1ca3b0"
 
 
 class Asked(BaseModel):
@@ -29,8 +29,8 @@ class Waiting(Asked):
     ] = 10.0
 
 
-OrderPath = Annotated[Uuid, Path(alias="orderId", description="The order.", examples=[_ID])]
-CheckoutPath = Annotated[Uuid, Path(alias="checkoutId", description="The checkout.", examples=[_ID])]
+OrderPath = Annotated[Uuid, Path(alias="orderId", description="The order.", examples=[EXAMPLE_ID])]
+CheckoutPath = Annotated[Uuid, Path(alias="checkoutId", description="The checkout.", examples=[EXAMPLE_ID])]
 ProductPath = Annotated[
     Uuid, Path(alias="productId", description="The product.", examples=["0b0c6a0e-93a5-5a8f-8a0e-1d2c3b4a5968"])
 ]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from projections import queries
 from projections.api import SQL_FOLDER
-from projections.api.answers import CheckoutAnswer
+from projections.api.answers import EXAMPLE_CUSTOMER, EXAMPLE_PRODUCT, CheckoutAnswer
 from projections.api.asking import CheckoutPath, IdempotencyKey, Waiting
 from projections.api.doors import Doors
 from projections.api.keys import Client, Scope
@@ -48,8 +48,8 @@ class Cart(Record):
         json_schema_extra={
             "examples": [
                 {
-                    "customerId": "5b0a3a33-6a0f-5dd0-8f5e-0d6a4f2b7c11",
-                    "items": [{"productId": "0b0c6a0e-93a5-5a8f-8a0e-1d2c3b4a5968", "quantity": 2, "unitPrice": 1999}],
+                    "customerId": EXAMPLE_CUSTOMER,
+                    "items": [{"productId": EXAMPLE_PRODUCT, "quantity": 2, "unitPrice": 1999}],
                     "currency": "EUR",
                 }
             ]

@@ -10,7 +10,7 @@ from psycopg import Connection
 from schemathesis import checks
 from schemathesis.core.result import Ok
 
-from projections.api.answers import _CUSTOMER, _ID, _PRODUCT
+from projections.api.answers import EXAMPLE_CUSTOMER, EXAMPLE_ID, EXAMPLE_PRODUCT
 from tests.projections.api import rows
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
@@ -30,14 +30,14 @@ CHECKED = [
 @pytest.fixture
 def full(connection: Connection) -> None:
     """What the examples in the document speak of."""
-    rows.order(connection, _ID, customer_id=_CUSTOMER)
-    rows.item(connection, _ID, _PRODUCT)
-    rows.step(connection, 1, "CREATED", "CONFIRMED", _ID)
-    rows.step(connection, 2, "CONFIRMED", "COMPLETED", _ID)
-    rows.stock(connection, _PRODUCT, on_hand=5)
-    rows.reservation(connection, _ID, 2, _PRODUCT)
-    rows.payment(connection, payment_id=_ID, order_id=_ID, captured_at=rows.AT)
-    rows.checkout(connection, _ID, order_id=_ID, ended_at=rows.AT)
+    rows.order(connection, EXAMPLE_ID, customer_id=EXAMPLE_CUSTOMER)
+    rows.item(connection, EXAMPLE_ID, EXAMPLE_PRODUCT)
+    rows.step(connection, 1, "CREATED", "CONFIRMED", EXAMPLE_ID)
+    rows.step(connection, 2, "CONFIRMED", "COMPLETED", EXAMPLE_ID)
+    rows.stock(connection, EXAMPLE_PRODUCT, on_hand=5)
+    rows.reservation(connection, EXAMPLE_ID, 2, EXAMPLE_PRODUCT)
+    rows.payment(connection, payment_id=EXAMPLE_ID, order_id=EXAMPLE_ID, captured_at=rows.AT)
+    rows.checkout(connection, EXAMPLE_ID, order_id=EXAMPLE_ID, ended_at=rows.AT)
     for model in ("orders", "payments", "inventory", "checkouts"):
         place = {"topic": "carts." + connection.info.dbname + ".events", "partition": 0, "topic_id": "an id"}
         rows.put(connection, f"{model}.progress", **place, next_offset=1_000_000)
