@@ -22,6 +22,17 @@ def service_of(model: ReadModel) -> str:
     return f"{model.name}-projection"
 
 
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a worker hosts, by the name that it has there."""
+
+    model: ReadModel
+
+    @property
+    def name(self) -> str:
+        return service_of(self.model)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """Where read models are filled: the same for all of a process."""

@@ -75,7 +75,8 @@ class Store:
                 )
             with connection.cursor() as cursor:
                 for table, merged in rows:
-                    changed += self._upserts[table].run(cursor, merged)
+                    self._upserts[table].copy(cursor, merged)
+                    changed += self._upserts[table].merge(cursor)
         owned.next_offset = next_offset
         return changed
 

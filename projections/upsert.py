@@ -66,10 +66,13 @@ class Upsert:
             SQL("NOTHING") if table.fixed else _update(table),
         )
 
-    def run(self, cursor: Cursor[Any], rows: list[Columns]) -> int:
-        """In the transaction that is under way; how many rows are new or other than before."""
+    def copy(self, cursor: Cursor[Any], rows: list[Columns]) -> None:
+        """Into the temporary table, which is empty again after the transaction."""
         with cursor.copy(self._copy) as copy:
             copy.write("".join(map(self.line, rows)))
+
+    def merge(self, cursor: Cursor[Any]) -> int:
+        """What was copied; how many rows are new or other than before."""
         return cursor.execute(self._merge).rowcount
 
     def line(self, row: Columns) -> str:

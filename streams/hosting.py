@@ -19,6 +19,10 @@ class Hosted:
     #: By type of effect, where the default won't do.
     policies: Mapping[type, Policy] = field(default_factory=dict, hash=False)
 
+    @property
+    def name(self) -> str:
+        return self.service.name
+
     def __post_init__(self) -> None:
         effects, name = self.service.effects, self.service.name
         if missing := [effect.__name__ for effect in effects if effect not in self.perform]:

@@ -15,6 +15,52 @@ app = typer.Typer(no_args_is_help=True, help="The read models of the Order Datab
 
 
 @app.command()
+def run(
+    models: Annotated[list[str] | None, typer.Argument(help="Which read models; all of them by default.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for a broker, registry or database that is away, up to ten minutes.")
+    ] = False,
+) -> None:
+    """Fill read models from their topics until told to stop. Start as many as you like: they share the partitions.
+
+    Before it starts anything it looks whether broker, registry and database are as the read models need them, and makes
+    the topics of dead letters. SIGTERM or Ctrl-C drains, a second one ends at once; both are safe. Logs go to stderr;
+    health and metrics are on HTTP (ORDERFLOW_HTTP_PORT).
+
+    Exits with 0 after a drain, with 1 and a line that says why when it can't go on.
+
+    Examples:
+        orderflow projection run
+
+        orderflow projection run orders payments --wait
+    """
+    # The help of all verbs stays quick.
+    from ops import addresses  # noqa: PLC0415
+    from ops.projecting import Projecting, chosen  # noqa: PLC0415
+    from ops.settings import load  # noqa: PLC0415
+    from ops.worker import logs, process  # noqa: PLC0415
+    from ops.worker.run import WAIT_SECONDS  # noqa: PLC0415
+    from ops.worker.surroundings import Surroundings  # noqa: PLC0415
+
+    settings = load()
+    wanted = chosen(models or ())
+    logs.configure(settings)
+    surroundings = Surroundings(
+        settings,
+        kafka=settings.kafka_client(addresses.kafka(settings)),
+        registry=settings.registry_client(addresses.registry(settings)),
+    )
+    projecting = Projecting(wanted, surroundings, addresses.postgres(settings, settings.environment))
+    process.host(
+        wanted,
+        surroundings,
+        projecting.engine,
+        check=projecting.check,
+        wait_seconds=WAIT_SECONDS if wait else 0,
+    )
+
+
+@app.command()
 def verify(
     models: Annotated[list[str] | None, typer.Argument(help="Which read models; all of them by default.")] = None,
     env: Environment = None,

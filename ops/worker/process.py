@@ -17,9 +17,9 @@ from types import FrameType
 
 import structlog
 
-from ops.worker.run import run
-from ops.worker.surroundings import EngineFactory, Surroundings
-from streams.hosting import Hosted
+from ops.worker.run import H, run
+from ops.worker.surroundings import Surroundings
+from streams.kafka.status import Engine
 
 #: Beyond the drain: for the endpoints, the last spans, and threads that are not ours.
 END_SECONDS = 5.0
@@ -31,9 +31,9 @@ log = structlog.stdlib.get_logger("orderflow.worker")
 
 
 def host(
-    services: Sequence[Hosted],
+    services: Sequence[H],
     surroundings: Surroundings,
-    factory: EngineFactory,
+    factory: Callable[[H, Surroundings], Engine],
     *,
     check: Callable[[], None],
     wait_seconds: float,

@@ -4,16 +4,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from ops.worker.health import Health
 from ops.worker.http import served
-from ops.worker.surroundings import EngineFactory, Surroundings
+from ops.worker.surroundings import Surroundings
+from projections.database import DatabaseAwayError
 from schemas.errors import OrderflowError
 from streams.errors import RegistryUnavailableError
-from streams.hosting import Hosted
 from streams.kafka.status import Engine
 from streams.topics import UnreachableError
 
@@ -45,10 +45,20 @@ class UndrainedError(OrderflowError):
         self.services = tuple(services)
 
 
+class Named(Protocol):
+    """What an engine is made of: a service, a read model."""
+
+    @property
+    def name(self) -> str: ...
+
+
+H = TypeVar("H", bound=Named)
+
+
 async def run(
-    services: Sequence[Hosted],
+    services: Sequence[H],
     surroundings: Surroundings,
-    factory: EngineFactory,
+    factory: Callable[[H, Surroundings], Engine],
     *,
     check: Callable[[], None],
     wait_seconds: float,
@@ -63,11 +73,11 @@ async def run(
     """
     settings, health = surroundings.settings, Health()
     async with served(health, settings.http_host, settings.http_port) as url:
-        names = [hosted.service.name for hosted in services]
+        names = [hosted.name for hosted in services]
         log.info("starting", services=names, environment=settings.environment, http=url)
         if not await _unless(stop, _checked(check, wait_seconds)):
             return
-        health.engines = {hosted.service.name: factory(hosted, surroundings) for hosted in services}
+        health.engines = {hosted.name: factory(hosted, surroundings) for hosted in services}
         try:
             if await _start(health.engines, stop):
                 started()
@@ -86,7 +96,7 @@ async def _checked(check: Callable[[], None], wait_seconds: float) -> None:
     while True:
         try:
             return await asyncio.to_thread(check)
-        except (UnreachableError, RegistryUnavailableError) as away:
+        except (UnreachableError, RegistryUnavailableError, DatabaseAwayError) as away:
             if time.monotonic() + PAUSE_SECONDS > deadline:
                 raise
             log.warning("waiting", reason=str(away))

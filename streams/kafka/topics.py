@@ -44,9 +44,14 @@ def internal_topics(service: Service[Any, Any], environment: str, *, brokers: in
     return [
         replace(like, name=changelog_of(service.name, environment), config=compacted | large | in_sync),
         replace(like, name=own_topic_of(service.name, environment), config=_kept(COMMANDS_STAY) | in_sync),
-        # Nobody has settled these: what is deleted here is lost, so they stay as long as anything does.
-        replace(like, name=dead_letters_of(service.name, environment), config=_kept(EVENTS_STAY) | large | in_sync),
+        dead_letters_topic(service.name, environment, like),
     ]
+
+
+def dead_letters_topic(service: str, environment: str, like: Wanted) -> Wanted:
+    """Nobody has settled these: what is deleted here is lost, so they stay as long as anything does."""
+    config = {"max.message.bytes": str(LARGEST_INTERNAL), "min.insync.replicas": like.config["min.insync.replicas"]}
+    return replace(like, name=dead_letters_of(service, environment), config=_kept(EVENTS_STAY) | config)
 
 
 def _kept(stay: timedelta) -> dict[str, str]:

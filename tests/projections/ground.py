@@ -8,7 +8,9 @@ from projections import database, migrations
 from projections.engine import Ground as Site
 from projections.engine import ProjectionEngine, service_of
 from projections.models.model import ReadModel
+from streams.codec import Codec
 from streams.kafka.topics import dead_letters_of
+from streams.registry import Registry
 from streams.topics import TopicAdmin, Wanted, plan, wanted
 from tests.streams.kafka.engines import Ground as Broker
 from tests.streams.kafka.engines import Lying
@@ -17,8 +19,11 @@ from tests.streams.kafka.engines import Lying
 class Ground:
     """One environment: a broker's topics and a database."""
 
-    def __init__(self, bootstrap: str, environment: str, dsn: str) -> None:
+    def __init__(self, bootstrap: str, environment: str, dsn: str, registry: Registry | None = None) -> None:
+        """`registry`: one that other processes find, too."""
         self.broker = Broker(bootstrap, environment)
+        self.registry = registry or self.broker.registry
+        self.broker.codec = Codec(self.registry, environment)
         self.environment = environment
         self.dsn = dsn
 
@@ -34,7 +39,7 @@ class Ground:
         admin.apply(plan(declared, admin.find([topic.name for topic in declared])), declared)
 
     def engine(self, model: ReadModel, **site: Any) -> ProjectionEngine:
-        settings: dict[str, Any] = {"registry": self.broker.registry, "session_seconds": 6.0} | site
+        settings: dict[str, Any] = {"registry": self.registry, "session_seconds": 6.0} | site
         return ProjectionEngine(
             model, Site(environment=self.environment, client=self.broker.client, dsn=self.dsn, **settings)
         )
