@@ -179,6 +179,7 @@ def test_records_that_were_never_applied_are_left_out_and_counted(keep: Callable
     found = verdict(ledger, dsn)
     assert (found.differing, found.dead_letters, found.undecodable) == (0, 1, 1)
     assert found.misplaced == (f"{name}-{partition}@{end + 2}",)
+    assert found.refused == (f"{name}-{partition}@{end}",)
 
 
 def test_rows_of_a_topic_that_was_made_anew_are_not_judged_by_it(keep: Callable[[Model], Ledger], dsn: str) -> None:
