@@ -100,7 +100,9 @@ def test_a_check_that_refuses_most_of_a_batch_buries_nothing(ground: Ground) -> 
 
 
 @pytest.mark.connected
-def test_records_that_come_one_by_one_are_braked_as_well(ground: Ground) -> None:
+def test_of_records_that_come_one_by_one_a_score_is_buried_and_comes_back_when_it_is_filled_anew(
+    ground: Ground,
+) -> None:
     there = some(MOST_IN_A_ROW + 1, 0)
     engine = ground.engine(orders.MODEL)
     with running(engine):
@@ -115,6 +117,15 @@ def test_records_that_come_one_by_one_are_braked_as_well(ground: Ground) -> None
         run(ground, MENDED)
         until(lambda: ground.applied(orders.MODEL) == len(there), engine)
     assert totals(ground) == [(there[-1], 666)]
+    assert len(ground.verdict(orders.MODEL).refused) == MOST_IN_A_ROW
+    run(ground, "DROP SCHEMA orders CASCADE")
+    ground.make(orders.MODEL)
+    engine = ground.engine(orders.MODEL)
+    with running(engine):
+        until(lambda: ground.applied(orders.MODEL) == len(there), engine)
+    assert totals(ground) == sorted((order_id, 666) for order_id in there)
+    found = ground.verdict(orders.MODEL)
+    assert (found.differing, found.refused, found.dead_letters) == (0, (), 0)
 
 
 @pytest.mark.connected
