@@ -130,6 +130,8 @@ class Projector:
         self._patience = Patience(group.name)
         self._positions: dict[Spot, Position] = {}
         self._ends: dict[Spot, int] = {}
+        #: As far as Kafka knows, while the database can't say.
+        self._guessed: dict[Spot, int] = {}
         self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
         self._status_at = self._topics_at = 0.0
         self._closing = False
@@ -270,7 +272,7 @@ class Projector:
 
     def _assigned(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._positions, self._in_a_row = {}, {}
+        self._positions, self._in_a_row, self._guessed = {}, {}, {}
         self._forget()
         self._patience.gain()
         self._tell()
@@ -336,6 +338,8 @@ class Projector:
                 self._out_of_range(spot)
             else:
                 complain(record, error)
+                # Something is strange about a topic: look at once.
+                self._topics_at = 0.0
         batched = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
         self._pending += batched
         taken = sum(len(batch.records) for batch in batched)
@@ -427,6 +431,8 @@ class Projector:
     def _look_at_ends(self) -> None:
         """Asked for where nothing is read for now, as what librdkafka knows by itself stands still then, too."""
         asks = self._patience.attempts > 0
+        if self._untaken is not None and asks:
+            self._guess(self._untaken)
         for spot in self._owned:
             try:
                 if asks:
@@ -437,6 +443,16 @@ class Projector:
                 return  # the broker is away: what was known stands
             self._ends[spot] = end
 
+    def _guess(self, assignment: Assignment) -> None:
+        """By what the group has committed: the database, which knows, is away."""
+        spots = [TopicPartition(topic, number) for topic in self._group.inputs for number in assignment.active]
+        try:
+            for place in self._consumer.committed(spots, timeout=STATUS_SECONDS):
+                low, end = self._consumer.get_watermark_offsets(place, timeout=STATUS_SECONDS)
+                self._guessed[place.topic, place.partition] = end - max(low, place.offset)
+        except KafkaException:
+            return  # the broker is away, too: what was known stands
+
     def _tell(self) -> None:
         assignment = self._assignment
         if assignment is None:
@@ -446,6 +462,8 @@ class Projector:
 
     def _status(self, number: int) -> PartitionStatus:
         owned = [(spot, found) for spot, found in self._owned.items() if spot[1] == number]
-        lag = sum(max(0, self._ends.get(spot, 0) - found.next_offset) for spot, found in owned)
+        guessed = sum(lag for spot, lag in self._guessed.items() if spot[1] == number)
+        known = sum(max(0, self._ends.get(spot, 0) - found.next_offset) for spot, found in owned)
+        lag = known if owned else guessed
         role: Role = "active" if owned else "waiting"
         return PartitionStatus(number, role, lag, restored=0, to_restore=0, eta_seconds=None, parked=0)
