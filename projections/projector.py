@@ -338,8 +338,6 @@ class Projector:
                 self._out_of_range(spot)
             else:
                 complain(record, error)
-                # Something is strange about a topic: look at once.
-                self._topics_at = 0.0
         batched = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
         self._pending += batched
         taken = sum(len(batch.records) for batch in batched)
