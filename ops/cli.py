@@ -14,6 +14,7 @@ from ops.commands import (
     demo,
     export,
     projection,
+    replay,
     schemas,
     settings,
     simulate,
@@ -56,6 +57,7 @@ app.command()(simulate.simulate)
 app.command()(worker.worker)
 app.command()(checkout.checkout)
 app.command()(trace.trace)
+app.command()(replay.replay)
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)

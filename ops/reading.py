@@ -113,6 +113,14 @@ class Reader(AbstractContextManager["Reader"]):
             ) from error
         return {name: len(topic.partitions) for name, topic in there.items()}
 
+    def topic_id(self, topic: str) -> str:
+        """Of a topic that is there: another one under the same name has another."""
+        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)
+        try:
+            return str(asked[topic].result(ANSWER_SECONDS).topic_id)
+        except (KafkaException, TimeoutError) as error:
+            raise ReadingError(f"Kafka doesn't say which topic {topic} is; try again") from error
+
     def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
         """Of each, the first offset that is still there, and the one that comes next."""
         asked = list(parts)
@@ -120,6 +128,13 @@ class Reader(AbstractContextManager["Reader"]):
         first = self._offsets(asked, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         end = self._offsets(asked, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {part: (first[part], end[part]) for part in asked}
+
+    def since(self, parts: Iterable[Part], at: int) -> dict[Part, int]:
+        """Of each, the first offset whose record is not older than that time, in millis; its end where all are."""
+        asked = list(parts)
+        found = self._offsets(asked, OffsetSpec.for_timestamp(at))
+        ends = self._offsets([part for part in asked if found[part] < 0], OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return found | ends
 
     def _offsets(self, parts: Iterable[Part], spec: OffsetSpec) -> dict[Part, int]:
         """On a connection of its own: behind a fetch that waits for records, each question would wait, too."""
@@ -162,32 +177,37 @@ class Reader(AbstractContextManager["Reader"]):
         progress: Progress = _unseen,
     ) -> Iterator[list[Said]]:
         """What lies between these offsets, batch by batch; only records whose key is `wanted` are looked into."""
-        bounds = {part: bound for part, bound in bounds.items() if bound[0] < bound[1]}
-        self.start({part: first for part, (first, _) in bounds.items()})
-        total, done = sum(end - first for first, end in bounds.values()), dict.fromkeys(bounds, 0)
-        unread = set(bounds)
+        total, done = sum(max(0, end - first) for first, end in bounds.values()), dict.fromkeys(bounds, 0)
+        for records in self.between(bounds):
+            for record in records:
+                part = _part_of(record)
+                done[part] = record.offset() + 1 - bounds[part][0]
+            progress(sum(done.values()), total)
+            yield [self._said(record) for record in records if wanted is None or wanted(record.key() or b"")]
+
+    def between(self, bounds: Mapping[Part, tuple[int, int]]) -> Iterator[list[Fetched]]:
+        """As it lies there, from the first of two offsets to before the second, each partition in its order."""
+        unread = {part for part, (first, end) in bounds.items() if first < end}
+        self.start({part: bounds[part][0] for part in unread})
         deadline = time.monotonic() + ANSWER_SECONDS
         while unread:
             # The last place before the end may hold a record no more; then the end is all that comes.
             records, ended = self._fetch(_PAUSE_SECONDS)
-            unread.difference_update(ended)
+            over = set(ended)
+            over.update(part for record in records if record.offset() >= bounds[part := _part_of(record)][1] - 1)
+            over &= unread
+            if over:
+                unread -= over
+                # What is written there meanwhile, perhaps by who reads this, is nobody's business here.
+                self._consumer.incremental_unassign([TopicPartition(*part) for part in over])
+            taken = [record for record in records if record.offset() < bounds[_part_of(record)][1]]
+            if taken:
+                yield taken
             if records or ended:
                 deadline = time.monotonic() + ANSWER_SECONDS
             elif time.monotonic() > deadline:
                 names = ", ".join(f"{part.topic}-{part.partition}" for part in sorted(unread))
                 raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
-            found: list[Said] = []
-            for record in records:
-                part = Part(record.topic(), record.partition())
-                first, end = bounds[part]
-                if record.offset() >= end - 1:
-                    unread.discard(part)
-                if record.offset() < end:
-                    done[part] = record.offset() + 1 - first
-                    if wanted is None or wanted(record.key() or b""):
-                        found.append(self._said(record))
-            progress(sum(done.values()), total)
-            yield found
 
     def ids(self, topics: Collection[str]) -> dict[str, str]:
         """Of each topic, what tells it from one of the same name that was deleted."""
@@ -207,18 +227,22 @@ class Reader(AbstractContextManager["Reader"]):
             if error is None:
                 records.append(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
-                ended.append(Part(record.topic(), record.partition()))
+                ended.append(_part_of(record))
             else:
                 raise ReadingError(f"{record.topic()}-{record.partition()}: {error.str()}")
         return records, ended
 
     def _said(self, record: Fetched) -> Said:
-        part, offset, key = Part(record.topic(), record.partition()), record.offset(), record.key() or b""
+        part, offset, key = _part_of(record), record.offset(), record.key() or b""
         text = key.decode(errors="replace")
         message = self._codec.decode(record.value(), text)
         if isinstance(message, Message) and message.meta is None:  # it goes by the id that services know it by
             message = with_meta(message, record.headers, *part, offset)
         return Said(part, offset, record.timestamp()[1], text, message, record.headers() or [])
+
+
+def _part_of(record: Fetched) -> Part:
+    return Part(record.topic(), record.partition())
 
 
 def in_order(records: Iterable[Said]) -> list[Said]:

@@ -104,7 +104,10 @@ class Codec:
         return reading if isinstance(reading, Undecodable) else reading.type
 
     def decode(self, value: bytes | None, key: str = "") -> Message | Undecodable:
-        """`key`: of its record. Where it may stand in the message, too, and does not, it is filled in."""
+        """`key`: of its record. Where it may stand in the message, too, and does not, it is filled in.
+
+        Where another stands there, the record is refused.
+        """
         if value is None:
             return _TOMBSTONE
         reading = self._reading(value)
@@ -120,7 +123,11 @@ class Codec:
         if (rest := len(value) - body.tell()) != 0:
             return Undecodable(Reason.TRAILING_BYTES, f"{rest} bytes after {reading.type.__name__}")
         named = reading.type.contract.key
-        if key and named and fields[named] is None:
+        if key and named and fields[named] != key:
+            if fields[named] is not None:
+                # Whoever decides by the key would meet one state, whoever answers by the field another.
+                detail = f"{reading.type.__name__}.{named} is {fields[named]!r:.100}, its record's key {key!r:.100}"
+                return Undecodable(Reason.INVALID, f"{detail}: they must be the same")
             fields[named] = key
         try:
             return reading.validate(fields)

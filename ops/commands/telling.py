@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ops import reading
@@ -29,8 +29,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 @contextmanager
 def counting() -> Iterator[reading.Progress]:
-    """A bar on stderr, gone in the end; nothing where nobody looks."""
-    columns = (TextColumn("records read"), BarColumn(), MofNCompleteColumn())
+    """A bar on stderr with the time that is left, gone in the end; nothing where nobody looks."""
+    columns = (TextColumn("records read"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task("")
         yield lambda done, total: bars.update(task, completed=done, total=total)

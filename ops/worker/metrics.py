@@ -69,6 +69,11 @@ COUNTS = (
         "Of these, records that their key had absorbed before.",
         _plain(lambda counters: counters.repeats),
     ),
+    Count(
+        "orderflow_records_replayed",
+        "Of these, copies made by `orderflow replay`, which no service decides on.",
+        _plain(lambda counters: counters.replayed),
+    ),
     Count("orderflow_decisions", "Decisions made.", _plain(lambda counters: counters.decided)),
     Count(
         "orderflow_outputs_sent",

@@ -47,6 +47,8 @@ class Counters:
     skipped: int = 0
     #: Of these, the ones that their key had absorbed before.
     repeats: int = 0
+    #: Of these, the copies of a replay, which nobody decides on.
+    replayed: int = 0
     decided: int = 0
     #: Outputs of decisions that were acknowledged.
     sent: int = 0

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from schemas.topics import COMMANDS_STAY, EVENTS_STAY
+from schemas.topics import COMMANDS_STAY, EVENTS_STAY, ORDERS_EVENTS
 from streams.service import Service
 from streams.topics import Wanted, wanted
 
@@ -56,3 +56,15 @@ def dead_letters_topic(service: str, environment: str, like: Wanted) -> Wanted:
 
 def _kept(stay: timedelta) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(int(stay.total_seconds() * 1000))}
+
+
+def replays_of(environment: str) -> str:
+    """Where it is written down who published records again."""
+    return f"replays.{environment}.audit"
+
+
+def replays_topic(environment: str, *, brokers: int) -> Wanted:
+    """One partition: it is read whole, and by nobody in a hurry."""
+    like = wanted(ORDERS_EVENTS, environment, brokers=brokers)
+    in_sync = {"min.insync.replicas": like.config["min.insync.replicas"]}
+    return replace(like, name=replays_of(environment), partitions=1, config=_kept(EVENTS_STAY) | in_sync)

@@ -19,6 +19,7 @@ from streams.kafka.topics import LARGEST_INTERNAL, dead_letters_of, own_topic_of
 from streams.own import OwnCodec
 from streams.partition import MOST_OWED
 from streams.partitioner import partition_of
+from streams.replay import is_copy
 from streams.service import Service
 from streams.state import StateCodec
 from streams.step import Arrival, Entry, Envelope, Parked, Refusal
@@ -98,9 +99,15 @@ class Wire:
         self._consumes = frozenset(codecs.service.consumes)
 
     def arrivals(self, topic: str, records: Sequence[Fetched], moved: list[Output]) -> Iterator[Arrival]:
-        """Those that the service consumes; what lies on the wrong partition is put into `moved` instead."""
+        """Those that the service consumes; what lies on the wrong partition is put into `moved` instead.
+
+        Copies of a replay are left out, wherever their origin is: what was decided on them was said long ago.
+        """
         alias, counters = self._aliases[topic], self._counters
-        for record in records:
+        # Nearly none has headers, and to ask costs next to nothing. Before anything is decoded: there may be millions.
+        fresh = [record for record in records if not ((headers := record.headers()) and is_copy(headers))]
+        counters.replayed += len(records) - len(fresh)
+        for record in fresh:
             raw_key, value, offset = record.key(), record.value(), record.offset()
             at = record.timestamp()[1]
             try:
@@ -118,9 +125,9 @@ class Wire:
             elif raw_key == MARKER_KEY:
                 message = Undecodable(Reason.INVALID, "its key is that of our markers, so it can have no state")
             elif partition_of(raw_key or b"", self._partitions) != self._partition:
-                headers = tuple(record.headers() or ())
-                if all(name != FORWARDED for name, _ in headers):
-                    moved.append(self._forwarded(topic, record, headers))
+                kept = tuple(record.headers() or ())
+                if all(name != FORWARDED for name, _ in kept):
+                    moved.append(self._forwarded(topic, record, kept))
                     continue
                 message = Undecodable(
                     Reason.INVALID, "it lies on a partition that is not its key's, and was moved once"

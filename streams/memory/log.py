@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from schemas.message import Message
 from streams.decision import Performed, Wake
 from streams.partitioner import partition_of
+from streams.replay import Header
 
 #: None: a tombstone.
 Said = Message | Wake | Performed[Any] | None
@@ -19,6 +20,7 @@ class Logged(NamedTuple):
     key: str
     at: int
     message: Said
+    headers: tuple[Header, ...] = ()
 
 
 @dataclass(slots=True)
@@ -38,9 +40,9 @@ class Log:
     def partition_of(self, key: str) -> int:
         return partition_of(key.encode(), self.partitions)
 
-    def append(self, topic: str, key: str, message: Said) -> None:
+    def append(self, topic: str, key: str, message: Said, headers: tuple[Header, ...] = ()) -> None:
         place = topic, self.partition_of(key)
-        self._records[place].append(Logged(key, self.now, message))
+        self._records[place].append(Logged(key, self.now, message, headers))
         self.grown.add(place)
         for follower in self._followers.get(topic, ()):
             follower(key, message)

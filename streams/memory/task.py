@@ -21,6 +21,7 @@ from streams.effects import Call, Outside, Perform, Policy, UnavailableError
 from streams.fold import Fold
 from streams.memory.log import Log, Logged
 from streams.partition import Commit, Partition, Round
+from streams.replay import is_copy
 from streams.service import Service
 from streams.step import Arrival, Entry, Envelope, Parked, Refusal
 from streams.tables import Tables
@@ -412,6 +413,8 @@ class Task:
             after = positions[topic] = self._random.randint(first + 1, min(len(records), first + LARGEST_ROUND))
             for offset in range(first, after):
                 record = records[offset]
+                if record.headers and is_copy(record.headers):
+                    continue
                 message = record.message
                 if message is not None and (topic == self._own or type(message) in self.service.consumes):
                     yield Arrival(topic, offset, record.key, record.at, message, record)

@@ -14,6 +14,7 @@ from schemas.topics import PARTITIONS, Topic
 from streams.effects import Perform, Policy
 from streams.memory.log import Log, Logged
 from streams.memory.task import ENVIRONMENT, Boundary, DeadLetter, Task
+from streams.replay import Header
 from streams.service import Service, ServiceError
 from streams.tables import Latest
 
@@ -98,7 +99,7 @@ class Twin:
     def dead_letters(self) -> list[DeadLetter]:
         return [letter for task in self._tasks for letter in task.dead_letters]
 
-    def publish(self, message: Message, key: str | None = None) -> None:
+    def publish(self, message: Message, key: str | None = None, headers: tuple[Header, ...] = ()) -> None:
         """As a producer does. `key`: of its record, where the message leaves it out; its receivers find it there."""
         topic, named = message.contract.topic, message.contract.key
         if key is not None and named is not None and message.record_key is None:
@@ -106,7 +107,7 @@ class Twin:
         key = message.record_key or key
         if topic is None or key is None:
             raise ValueError(f"{type(message).__name__} has no topic or no key: it can't be published")
-        self._log.append(topic.name(ENVIRONMENT), key, message)
+        self._log.append(topic.name(ENVIRONMENT), key, message, headers)
 
     def retract(self, kind: type[Message], key: str) -> None:
         """Publish a tombstone, as a producer does who takes back what is said under a key of a compacted topic."""

@@ -184,8 +184,12 @@ def test_a_key_field_that_the_sender_left_out_is_filled_in_from_the_records_key(
     assert codec.decode(value) == reserve(None)
 
 
-def test_a_key_field_that_the_sender_gave_stays(codec: Codec) -> None:
-    assert codec.decode(codec.encode(reserve(ORDER)), PAYMENT) == reserve(ORDER)
+def test_a_key_field_that_contradicts_the_records_key_is_named_with_both(codec: Codec) -> None:
+    reason, detail = reason_of(codec.decode(codec.encode(reserve(ORDER)), PAYMENT))
+    assert reason is Reason.INVALID
+    assert detail.startswith("ReserveInventory.reservationId is ")
+    assert ORDER in detail
+    assert PAYMENT in detail
 
 
 def test_a_key_that_is_none_for_its_message_is_named(codec: Codec) -> None:

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple, Protocol
 from schemas.message import Message
 from schemas.topics import Topic
 from streams.effects import Perform, Policy
+from streams.replay import MARK
 from streams.service import Service
 
+#: As a replay marks its copies: whatever it says, nobody decides on them.
+MARKED = (MARK, b"{}")
 NOBODY: Mapping[type, Any] = MappingProxyType({})
 
 
@@ -36,6 +39,9 @@ class World(Protocol):
 
     def publish(self, *messages: Message) -> None:
         """As a producer does, in this order."""
+
+    def copy(self, *messages: Message) -> None:
+        """As a replay does, in this order."""
 
     def run(self) -> None:
         """Go on until nobody has anything to do, and nothing is due at any time to come."""

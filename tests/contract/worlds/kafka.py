@@ -32,7 +32,7 @@ from streams.service import Service
 from streams.state import StateCodec
 from streams.step import Entry
 from streams.topics import TopicAdmin, plan, wanted
-from tests.contract.worlds import NOBODY, Letter
+from tests.contract.worlds import MARKED, NOBODY, Letter
 from tests.contract.worlds.moments import EXIT_CODE, Moment
 from tests.contract.worlds.worker import Job, work
 
@@ -100,6 +100,9 @@ class KafkaWorld:
 
     def publish(self, *messages: Message) -> None:
         deliver(self._client, [self._outgoing(message) for message in messages])
+
+    def copy(self, *messages: Message) -> None:
+        deliver(self._client, [self._outgoing(message)._replace(headers=(MARKED,)) for message in messages])
 
     def run(self) -> None:
         self.until(self._is_quiet)

@@ -9,7 +9,7 @@ from streams.effects import Perform, Policy
 from streams.memory.task import ENVIRONMENT, Boundary, Task
 from streams.memory.twin import Twin
 from streams.service import Service
-from tests.contract.worlds import NOBODY, Letter
+from tests.contract.worlds import MARKED, NOBODY, Letter
 
 START = 1_700_000_000_000
 
@@ -49,6 +49,10 @@ class TwinWorld:
     def publish(self, *messages: Message) -> None:
         for message in messages:
             self._twin.publish(message)
+
+    def copy(self, *messages: Message) -> None:
+        for message in messages:
+            self._twin.publish(message, headers=(MARKED,))
 
     def run(self) -> None:
         self._twin.run()

@@ -42,7 +42,7 @@ def lake(twin: Twin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = {topic.name("test"): f"{topic.domain}.{topic.channel}" for topic in TOPICS if topic.channel == "events"}
     for topic in TOPICS:
         if topic.channel == "events":
-            for key, at, message in [*twin.records(topic)] * 2:
+            for key, at, message, _ in [*twin.records(topic)] * 2:
                 if isinstance(message, Message):
                     tape.put(topic, key, message, at)
     there = {name: called for name, called in names.items() if name in tape.topics()}

@@ -50,7 +50,7 @@ def morning(seed: int, customers: int = 60) -> Twin:
 def said(twin: Twin, topic: Topic) -> Iterator[tuple[Place, Message]]:
     """In the order of each partition, one partition after another."""
     ends = [0] * PARTITIONS
-    for key, at, message in twin.records(topic):
+    for key, at, message, _ in twin.records(topic):
         partition = partition_of(key.encode(), PARTITIONS)
         if isinstance(message, Message):
             yield Place(topic.domain, partition, ends[partition], at), message

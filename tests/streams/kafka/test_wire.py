@@ -32,10 +32,11 @@ def wire_of(messages: Codec) -> Wire:
 
 def test_a_record_under_the_key_of_our_markers_never_reaches_the_changelog() -> None:
     messages = Codec(MemoryRegistry(registers=True), "test")
-    value = messages.encode(ConfirmOrder(orderId="00000000-0000-4000-8000-000000000001"))
+    order = "00000000-0000-4000-8000-000000000001"
+    value = messages.encode(ConfirmOrder(orderId=order))
     wire = wire_of(messages)
     moved: list[Output] = []
-    records: list[Any] = [Record(MARKER_KEY, value), Record(b"key", value)]
+    records: list[Any] = [Record(MARKER_KEY, value), Record(order.encode(), value)]
     first, second = wire.arrivals(TOPIC, records, moved)
     assert isinstance(first.message, Undecodable)
     assert isinstance(second.message, ConfirmOrder)
