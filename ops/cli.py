@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ops.commands import (
+    api,
     bench,
     checkout,
     database,
@@ -66,6 +67,7 @@ app.add_typer(schemas.app, name="schemas")
 app.add_typer(topics.app, name="topics")
 app.add_typer(state.app, name="state")
 app.add_typer(database.app, name="database")
+app.add_typer(api.app, name="api")
 app.add_typer(projection.app, name="projection")
 app.command()(export.export)
 app.add_typer(bench.app, name="bench")

@@ -3,7 +3,6 @@
 Whoever reads here is a member of no group and commits nothing: it is a look, and nobody notices it.
 """
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -22,14 +21,13 @@ from streams.cloudevents import with_meta
 from streams.codec import Codec, Undecodable
 from streams.confluent import ConfluentRegistry
 from streams.kafka.fetched import Fetched, Headers
+from streams.replay import origin_of
 
 #: To one question, and from one record to the next while there are more.
 ANSWER_SECONDS = 15.0
 #: Records at once: enough to be quick, few enough to be no burden.
 MOST = 2_000
 _PAUSE_SECONDS = 0.2
-#: On a record that was published once more: which topic it came from, and where it lay there.
-REPLAYED = "ce_replay"
 
 #: How many records were read, of how many.
 Progress = Callable[[int, int], None]
@@ -74,12 +72,8 @@ class Said:
 
     def repeats(self, topic_id: str) -> bool:
         """Whether a replay copied it from the topic with that id (docs/replay.md)."""
-        try:
-            return any(
-                name == REPLAYED and json.loads(mark or b"")["topicId"] == topic_id for name, mark in self.headers
-            )
-        except (ValueError, LookupError, TypeError):  # a stranger's header of that name
-            return False
+        origin = origin_of(self.headers)
+        return origin is not None and origin.topic_id == topic_id
 
     @property
     def cause(self) -> str | None:
@@ -113,13 +107,19 @@ class Reader(AbstractContextManager["Reader"]):
             ) from error
         return {name: len(topic.partitions) for name, topic in there.items()}
 
-    def topic_id(self, topic: str) -> str:
-        """Of a topic that is there: another one under the same name has another."""
-        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)
+    def ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Of each topic that is there, what tells it from one of the same name that was deleted."""
+        asked = self._admin.describe_topics(TopicCollection([*topics]), request_timeout=ANSWER_SECONDS)
         try:
-            return str(asked[topic].result(ANSWER_SECONDS).topic_id)
+            return {name: str(answer.result(ANSWER_SECONDS).topic_id) for name, answer in asked.items()}
         except (KafkaException, TimeoutError) as error:
-            raise ReadingError(f"Kafka doesn't say which topic {topic} is; try again") from error
+            raise ReadingError(
+                f"Kafka doesn't describe {', '.join(topics)}: are they there, and does it run?"
+            ) from error
+
+    def topic_id(self, topic: str) -> str:
+        """Of this one."""
+        return self.ids([topic])[topic]
 
     def bounds(self, parts: Iterable[Part]) -> dict[Part, tuple[int, int]]:
         """Of each, the first offset that is still there, and the one that comes next."""
@@ -177,7 +177,8 @@ class Reader(AbstractContextManager["Reader"]):
         progress: Progress = _unseen,
     ) -> Iterator[list[Said]]:
         """What lies between these offsets, batch by batch; only records whose key is `wanted` are looked into."""
-        total, done = sum(max(0, end - first) for first, end in bounds.values()), dict.fromkeys(bounds, 0)
+        total = sum(max(0, end - first) for first, end in bounds.values())
+        done = dict.fromkeys(bounds, 0)
         for records in self.between(bounds):
             for record in records:
                 part = _part_of(record)
@@ -208,16 +209,6 @@ class Reader(AbstractContextManager["Reader"]):
             elif time.monotonic() > deadline:
                 names = ", ".join(f"{part.topic}-{part.partition}" for part in sorted(unread))
                 raise ReadingError(f"nothing came from {names} for {ANSWER_SECONDS:.0f} s; try again")
-
-    def ids(self, topics: Collection[str]) -> dict[str, str]:
-        """Of each topic, what tells it from one of the same name that was deleted."""
-        try:
-            found = self._admin.describe_topics(TopicCollection([*topics]), request_timeout=ANSWER_SECONDS)
-            return {name: str(answer.result(ANSWER_SECONDS).topic_id) for name, answer in found.items()}
-        except (KafkaException, TimeoutError) as error:
-            raise ReadingError(
-                f"Kafka doesn't describe {', '.join(topics)}: are they there, and does it run?"
-            ) from error
 
     def _fetch(self, seconds: float) -> tuple[list[Fetched], list[Part]]:
         """Records, and the partitions of which there are no more at present."""

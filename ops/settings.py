@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -116,6 +124,17 @@ class Settings(BaseSettings):
     http_port: Annotated[
         int, Field(ge=0, le=65535, description="And on which port; 0 takes a free one, which the log names.")
     ] = 0
+    api_host: Annotated[str, Field(description="Where `orderflow api` listens, in plain HTTP: put TLS before it.")] = (
+        "127.0.0.1"
+    )
+    api_port: Annotated[
+        int, Field(ge=0, le=65535, description="And on which port; 0 takes a free one, which the log names.")
+    ] = 8000
+    api_keys: Annotated[
+        str,
+        StringConstraints(pattern=r"^(required|off)$"),
+        Field(description="off lets in whoever reaches the port, with every right; only in the environment dev."),
+    ] = "required"
     log_format: Annotated[
         str,
         StringConstraints(pattern=r"^(auto|json|pretty)$"),
@@ -135,6 +154,13 @@ class Settings(BaseSettings):
         StringConstraints(pattern=r"^https?://"),
         Field(description="Send traces to this OpenTelemetry collector, such as `http://127.0.0.1:4318`."),
     ] = None
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_are_asked_for(cls, value: str, others: ValidationInfo) -> str:
+        if value == "off" and others.data.get("environment") != "dev":
+            raise ValueError("only the environment dev may do without keys; make one with `orderflow api keys create`")
+        return value
 
     def kafka_client(self, bootstrap: str) -> dict[str, str]:
         """What any Kafka client of ours needs to reach the cluster."""

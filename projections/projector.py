@@ -1,5 +1,7 @@
 """The data thread of a read model: reads its partitions from where the DATABASE is, and writes them into it.
 
+Two threads, so that the next batch is read while PostgreSQL works on the last one; only one of them writes.
+
 A batch is what was read of one partition of one topic. Its rows and its progress are one transaction, fenced by the
 epoch that its owner took; Kafka's own offsets follow, for tools that show lag, and are never read. Whatever ends a
 batch but its own records (a database that is away, a registry, a full disk) is waited out with the batch in hand.
@@ -10,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -23,7 +26,7 @@ from confluent_kafka.admin import AdminClient
 from projections.database import DatabaseError
 from projections.letters import Letters, UndeliveredError
 from projections.models.model import ReadModel
-from projections.reading import Reader
+from projections.reading import Read, Reader
 from projections.store import FencedError, Owned, Store, UnwritableError
 from streams.codec import Codec
 from streams.errors import RegistryError
@@ -39,6 +42,8 @@ log = logging.getLogger(__name__)
 #: Records of one read, over all partitions: a batch is large enough for COPY, and short enough to be repeated.
 MOST_RECORDS = 10_000
 IDLE_SECONDS = 0.1
+#: Between two looks whether a transaction has ended.
+BUSY_SECONDS = 0.005
 #: The group may wait so long for a transaction that is under way. One that takes longer is fenced by the next owner.
 REVOKE_SECONDS = 4.0
 STUCK_SECONDS = 90.0
@@ -62,10 +67,12 @@ class _Batch:
     records: list[Fetched]
     #: Offsets of those that are dead letters.
     dead: set[int] = field(default_factory=set)
+    #: What they say, where it was found out before their turn came.
+    read: Read | None = None
 
 
 @dataclass(slots=True)
-class _Patience:
+class Patience:
     """Pauses that double, apart from those of others."""
 
     name: str
@@ -113,7 +120,9 @@ class Projector:
         self._untaken: Assignment | None = None
         self._owned: dict[Spot, Owned] = {}
         self._pending: list[_Batch] = []
-        self._patience = _Patience(group.name)
+        #: The first of them, on its way into the database.
+        self._writing: Future[None] | None = None
+        self._patience = Patience(group.name)
         self._positions: dict[Spot, Position] = {}
         self._ends: dict[Spot, int] = {}
         self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
@@ -170,7 +179,8 @@ class Projector:
     def _main(self) -> None:
         settings = {**self._client, **CONSUMER, "group.id": self._group.name}
         try:
-            with closing(Consumer(settings)) as self._consumer, closing(self._store):
+            writer = ThreadPoolExecutor(1, f"{self._group.name}-writer")
+            with closing(Consumer(settings)) as self._consumer, closing(self._store), writer as self._writer:
                 self._admin = AdminClient(self._client)
                 while not self._closing:
                     self._beat = time.monotonic()
@@ -218,14 +228,33 @@ class Projector:
             self._take(self._untaken)
             self._untaken = None
             self._topics_at = now + TOPICS_SECONDS
+            self._patience.gain()
         elif now >= self._topics_at:
             self._look_at_topics()
             self._topics_at = now + TOPICS_SECONDS
+        elif self._writing is not None:
+            self._attend(self._writing)
         elif self._pending:
-            self._apply(self._pending[0])
-            self._pending.pop(0)
+            self._writing = self._writer.submit(self._apply, self._pending[0])
         elif self._owned:
-            self._read()
+            self._read(IDLE_SECONDS)
+            self._patience.gain()
+
+    def _attend(self, writing: Future[None]) -> None:
+        """Get the next batch ready meanwhile."""
+        if not writing.done():
+            coming = self._pending[1:]
+            unread = next((batch for batch in coming if batch.read is None), None)
+            if unread is not None:
+                unread.read = self._reader.read(self._owned[unread.spot], unread.records)
+            elif sum(len(batch.records) for batch in coming) < MOST_RECORDS:
+                self._read(BUSY_SECONDS)
+            else:
+                wait([writing], IDLE_SECONDS)
+            return
+        self._writing = None
+        writing.result()
+        self._pending.pop(0)
         self._patience.gain()
 
     # From an assignment to owned partitions.
@@ -239,6 +268,9 @@ class Projector:
 
     def _forget(self) -> None:
         """All but what is ours; the database says where to go on."""
+        if self._writing is not None:
+            wait([self._writing])
+            self._writing = None
         self._untaken = self._assignment
         self._owned, self._pending, self._ends = {}, [], {}
         self._consumer.unassign()
@@ -256,6 +288,7 @@ class Projector:
         )
         self._owned = owned
         self._positions = {spot: Position(found.next_offset, found.topic_id) for spot, found in owned.items()}
+        self._tell()
 
     def _look_at_topics(self) -> None:
         """One that was made anew is begun anew: the database tells by its id."""
@@ -279,8 +312,8 @@ class Projector:
 
     # Records into the database.
 
-    def _read(self) -> None:
-        records = fetched(self._consumer, 1, IDLE_SECONDS)
+    def _read(self, seconds: float) -> None:
+        records = fetched(self._consumer, 1, seconds)
         if not records:
             return
         records += fetched(self._consumer, MOST_RECORDS - 1, 0)
@@ -294,8 +327,9 @@ class Projector:
                 self._out_of_range(spot)
             else:
                 complain(record, error)
-        self._pending = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
-        taken = sum(len(batch.records) for batch in self._pending)
+        batched = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
+        self._pending += batched
+        taken = sum(len(batch.records) for batch in batched)
         self._counters.consumed += taken
         self._counters.batch.observe(taken)
 
@@ -304,10 +338,11 @@ class Projector:
         owned = self._owned[batch.spot]
         # Half of it may have been applied before the other half had to wait.
         parts = [[record for record in batch.records if record.offset() >= owned.next_offset]]
+        read, batch.read = batch.read, None
         while parts:
             part = parts.pop()
             try:
-                self._write(owned, part, batch.dead)
+                self._write(owned, part, read or self._reader.read(owned, part, batch.dead), batch.dead)
             except UnwritableError as error:
                 if len(part) == 1:
                     self._bury(owned, [(part[0], str(error))], batch.dead)
@@ -315,10 +350,10 @@ class Projector:
                 else:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
+            read = None
             self._positions[batch.spot] = Position(owned.next_offset, owned.topic_id)
 
-    def _write(self, owned: Owned, records: list[Fetched], dead: set[int]) -> None:
-        read = self._reader.read(owned, records, dead)
+    def _write(self, owned: Owned, records: list[Fetched], read: Read, dead: set[int]) -> None:
         self._bury(owned, read.refused, dead)
         began = time.perf_counter()
         self._store.write(owned, read.rows, records[-1].offset() + 1)
@@ -355,7 +390,7 @@ class Projector:
 
     def _look_at_ends(self) -> None:
         """Asked for where nothing is read for now, as what librdkafka knows by itself stands still then, too."""
-        asks = bool(self._pending)
+        asks = self._patience.attempts > 0
         for spot in self._owned:
             try:
                 if asks:

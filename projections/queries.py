@@ -9,9 +9,9 @@ FOLDER = Path(__file__).parent / "sql"
 _NAME = "-- name: "
 
 
-def load(name: str) -> Mapping[str, SQL]:
-    """The statements of `sql/<name>.sql`, by their names."""
-    _, *blocks = ("\n" + (FOLDER / f"{name}.sql").read_text(encoding="utf-8")).split("\n" + _NAME)
+def load(name: str, folder: Path = FOLDER) -> Mapping[str, SQL]:
+    """The statements of `<folder>/<name>.sql`, by their names."""
+    _, *blocks = ("\n" + (folder / f"{name}.sql").read_text(encoding="utf-8")).split("\n" + _NAME)
     return {title.strip(): trusted(body) for title, _, body in (block.partition("\n") for block in blocks)}
 
 

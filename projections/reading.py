@@ -1,6 +1,5 @@
 """Records of one partition to what they say: rows, nothing, or a dead letter."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -11,9 +10,7 @@ from streams.codec import Codec, Reason, Undecodable
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.partitioner import partition_of
-
-#: On a record that `orderflow replay` copied: where its original lies.
-REPLAY = "ce_replay"
+from streams.replay import MARK, Header, is_copy, origin_of
 
 
 @dataclass(slots=True)
@@ -89,12 +86,11 @@ class Reader:
         return message
 
 
-def _repeats(owned: Owned, headers: Sequence[tuple[str, bytes | None]]) -> bool | Undecodable:
+def _repeats(owned: Owned, headers: Sequence[Header]) -> bool | Undecodable:
     """Whether it is the copy of a record of this very topic, which is or will be applied itself."""
-    for name, value in headers:
-        if name == REPLAY:
-            try:
-                return bool(json.loads(value or b"")["topicId"] == owned.topic_id)
-            except (ValueError, TypeError, KeyError):
-                return Undecodable(Reason.INVALID, f"its header {REPLAY} names no origin: {value!r}")
-    return False
+    if not is_copy(headers):
+        return False
+    origin = origin_of(headers)
+    if origin is None:
+        return Undecodable(Reason.INVALID, f"its header {MARK} names no origin")
+    return origin.topic_id == owned.topic_id

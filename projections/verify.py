@@ -122,6 +122,8 @@ class Verdict:
     dead_letters: int
     undecodable: int
     misplaced: tuple[str, ...]
+    #: Those of the dead letters that could have been applied: rows that pass may still lack what they say.
+    refused: tuple[str, ...]
     seconds: float
 
 
@@ -157,6 +159,7 @@ def verify(
         len(log.dead),
         len(check.undecodable),
         tuple(sorted(check.misplaced)),
+        tuple(sorted(check.refused)),
         round(time.monotonic() - began, 1),
     )
 
@@ -185,7 +188,7 @@ class _Check:
         self._connection, self._model, self._log, self._marks = connection, model, log, marks
         self._tables = {table.name: table for table in model.tables}
         self.rows = self.differing = self.older = 0
-        self.undecodable, self.misplaced = set[str](), set[str]()
+        self.undecodable, self.misplaced, self.refused = set[str](), set[str](), set[str]()
         self._found = list[Difference]()
 
     def range(self, number: int, ranges: int) -> None:
@@ -213,6 +216,8 @@ class _Check:
     def _concerned(self, told: Told) -> Iterator[tuple[int, Fold[Any], str]]:
         """The folds that a record says something to. One that was not applied says nothing."""
         if (told.place.topic, told.place.partition, told.place.offset) in self._log.dead:
+            if isinstance(told.message, Message) and told.message.record_key == told.key:
+                self.refused.add(str(told.place))
             return
         if isinstance(told.message, Undecodable):
             self.undecodable.add(str(told.place))

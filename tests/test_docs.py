@@ -8,6 +8,8 @@ import pytest
 from agents.inventory.deadlines import RESERVATION_STAYS
 from ops.audit import Rule
 from ops.simulation.trial import Fault
+from projections.api.health import MOST_BEHIND
+from projections.api.problems import KINDS
 from schemas.topics import PARTITIONS, TOPICS
 from streams.partitioner import partition_of
 
@@ -63,3 +65,10 @@ def test_the_page_about_the_simulation_lists_its_faults() -> None:
     page = text(ROOT / "docs" / "simulation.md")
     rows = re.findall(r"^\| (\w+) \| .+ \|$", page.split("## When")[0], re.MULTILINE)
     assert rows == ["fault", *Fault]
+
+
+def test_the_page_about_the_http_api_lists_its_problems() -> None:
+    page = text(ROOT / "docs" / "http-api.md")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(kind.slug, f"{kind.status:d}", kind.title) for kind in KINDS]
+    assert f"more than {MOST_BEHIND:,} records behind" in page

@@ -1,12 +1,11 @@
 """What is kept of an order."""
 
-from dataclasses import dataclass
+import msgspec
 
 from schemas.orders import OrderState
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """The order as it was told last, or would have been: a status that only newer code knows can't be told."""
 
     order: OrderState

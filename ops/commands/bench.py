@@ -47,5 +47,29 @@ def saga(
     typer.echo(json.dumps(asdict(figures)) if as_json else _text(asdict(figures)))
 
 
+@app.command()
+def projection(
+    events: Annotated[int, typer.Option(min=1_000, help="That lie there before the projector starts.")] = 300_000,
+    as_json: AsJson = False,
+) -> None:
+    """The read model of orders: how many events and rows a second, and how that is to a bare COPY of the same rows.
+
+    Starts what is missing and stops it again. Topics and database of the environment "bench" are removed first. With
+    --json the last line is one object.
+
+    Examples:
+        orderflow bench projection
+
+        orderflow bench projection --json | tail -n 1 | jq .events_per_s
+    """
+    from ops.bench.projection import run  # noqa: PLC0415 - the help of all verbs stays quick
+    from ops.settings import load  # noqa: PLC0415
+    from ops.stack.progress import OnTerminal  # noqa: PLC0415
+
+    with OnTerminal() as report:
+        figures = run(load(), report, lambda line: typer.echo(line, err=True), events)
+    typer.echo(json.dumps(asdict(figures)) if as_json else _text(asdict(figures)))
+
+
 def _text(figures: dict[str, object]) -> str:
     return "\n".join(f"{name:18} {figure}" for name, figure in figures.items())

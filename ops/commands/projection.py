@@ -197,6 +197,11 @@ def _print(verdict: "Verdict") -> None:
         typer.echo(f"… and {unexplained} more rows of {verdict.model} differ")
     for place in verdict.misplaced:
         typer.echo(f"! {place}: its key is not the one that its message names; left out")
+    if verdict.refused:
+        first = ", ".join(verdict.refused[:5])
+        typer.echo(
+            f"! {len(verdict.refused)} dead letters could have been applied, and no row shows what they say: {first}"
+        )
     left_out = {
         "dead letters": verdict.dead_letters,
         "unreadable records": verdict.undecodable,

@@ -72,7 +72,7 @@ class Cart:
 
 def fold_checkout(checkout: Checkout | None, event: CheckoutEvent, place: Place) -> Checkout:
     known = checkout or Checkout(event.checkoutId, event.cartId, event.customerId)
-    known = replace(known, version=place.version)
+    known = replace(known, cart_id=event.cartId, customer_id=event.customerId, version=place.version)
     match event:
         case CheckoutStarted():
             return replace(

@@ -143,8 +143,8 @@ def _said(order: Order, event: OrderEvent, place: Place) -> Order:
                 order,
                 customer_id=event.customerId,
                 confirmation_number=event.confirmationNumber,
-                payment_authorization_id=event.paymentAuthorizationId,
-                reservation_id=event.inventoryReservationId,
+                payment_authorization_id=_said_or_known(event.paymentAuthorizationId, order.payment_authorization_id),
+                reservation_id=_said_or_known(event.inventoryReservationId, order.reservation_id),
                 confirmed_at=event.confirmedAt,
             )
         case OrderAmended():
@@ -160,6 +160,10 @@ def _said(order: Order, event: OrderEvent, place: Place) -> Order:
             return replace(order, customer_id=event.customerId, completed_at=event.completedAt)
         case OrderStatusChanged():
             return _changed(order, event, place)
+
+
+def _said_or_known(said: str | None, known: str | None) -> str | None:
+    return known if said is None else said
 
 
 def _created(order: Order, event: OrderCreated, place: Place) -> Order:

@@ -141,14 +141,12 @@ def _said(payment: Payment, event: PaymentEvent, place: Place) -> Payment:
             return replace(
                 payment,
                 order_id=event.orderId or payment.order_id,
-                currency=event.currency,
                 refund_requested_at=event.requestedAt,
                 refunds={**payment.refunds, event.refundId: _refund(payment, event, place)},
             )
         case RefundProcessed():
             return replace(
                 payment,
-                currency=event.currency,
                 refunded_at=event.processedAt,
                 refunds={**payment.refunds, event.refundId: _refund(payment, event, place)},
             )

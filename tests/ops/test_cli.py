@@ -45,7 +45,7 @@ def test_a_verb_without_its_arguments_shows_its_help(
 
 VERBS = [
     *("demo", "simulate", "bench saga", "worker", "checkout", "trace", "up", "down", "status", "logs"),
-    *("settings", "topics sync", "state drop"),
+    *("settings", "topics sync", "state drop", "api", "api keys create", "api keys list", "api keys revoke"),
 ]
 SCHEMA_VERBS = [f"schemas {verb}" for verb in ("generate", "check", "release", "register", "diff", "roundtrip")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from ops.reading import REPLAYED, Reader
+from ops.reading import Reader
 from ops.stack import Addresses
 from ops.verification import opening
 from projections import database
@@ -26,6 +26,7 @@ from streams.confluent import ConfluentRegistry
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
 from streams.partitioner import partition_of
+from streams.replay import MARK
 from tests.projections.folds.shop import morning
 from tests.projections.ledger import Ledger
 from tests.streams.kafka.engines import Ground
@@ -169,7 +170,7 @@ def test_records_that_were_never_applied_are_left_out_and_counted(keep: Callable
 
     ground.put(ORDERS_EVENTS, value, key)
     ground.put(dead_letters, value, key, headers={DEAD_LETTER + each: text.encode() for each, text in told.items()})
-    ground.put(ORDERS_EVENTS, value, key, headers={REPLAYED: json.dumps(mark).encode()})
+    ground.put(ORDERS_EVENTS, value, key, headers={MARK: json.dumps(mark).encode()})
     ground.put(ORDERS_EVENTS, value, b"00000000-0000-0000-0000-000000000000", partition=partition)
     ground.put(ORDERS_EVENTS, b"no record", key)
     ground.flush()
@@ -178,6 +179,7 @@ def test_records_that_were_never_applied_are_left_out_and_counted(keep: Callable
     found = verdict(ledger, dsn)
     assert (found.differing, found.dead_letters, found.undecodable) == (0, 1, 1)
     assert found.misplaced == (f"{name}-{partition}@{end + 2}",)
+    assert found.refused == (f"{name}-{partition}@{end}",)
 
 
 def test_rows_of_a_topic_that_was_made_anew_are_not_judged_by_it(keep: Callable[[Model], Ledger], dsn: str) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ops.stack import Addresses
+from ops.stack.waiting import wait_until
 from schemas.identity import derived_id
+from schemas.orders import OrderStatus
 from tests.sagas.cases import PRICES, RARE
 from tests.sagas.town import Town
 
@@ -45,6 +47,12 @@ def test_one_word_buys_something_whose_story_can_be_read_and_a_shop_can_sell_it_
     assert lines[-1].startswith("order ")
     assert lines[-1].endswith(": 19.99 EUR")
     order_id = lines[-1].split()[1].rstrip(":")
+
+    def state_is_told() -> bool:
+        state = town.state_of(order_id)
+        return state is not None and (state.status, state.sequence) == (OrderStatus.CONFIRMED, 1)
+
+    assert wait_until(state_is_told, seconds=SECONDS)
 
     read = orderflow(town, "trace", order_id, "--json")
     assert read.returncode == 0, read

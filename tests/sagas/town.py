@@ -12,6 +12,8 @@ from schemas.avsc import avro_schema
 from schemas.catalogue import RECORDS
 from schemas.inventory import InventoryAdjusted
 from schemas.message import Message
+from schemas.orders import OrderState
+from schemas.topics import ORDERS_STATE
 from streams.codec import Codec
 from streams.confluent import ConfluentRegistry
 from streams.registry import subject_of
@@ -76,6 +78,12 @@ class Town:
 
     def publish(self, *messages: Message) -> None:
         self._ground.publish(*messages)
+
+    def state_of(self, order_id: str) -> OrderState | None:
+        """As the topic of states has it last."""
+        records = [each for each in self._ground.read(ORDERS_STATE) if each.key == order_id.encode()]
+        state = self._ground.codec.decode(records[-1].value) if records else None
+        return state if isinstance(state, OrderState) else None
 
     def until_ended(self, count: int) -> None:
         """Wait until so many checkouts are over."""

@@ -69,7 +69,7 @@ def test_topics_of_unequal_counts_are_named_smallest_first() -> None:
 
 def test_every_topic_of_the_contract_has_the_same_number_of_partitions() -> None:
     counts = {topic.name("dev"): topic.partitions for topic in declared.TOPICS}
-    assert len(counts) == 20
+    assert len(counts) == 21
     assert unequal(counts) is None
 
 

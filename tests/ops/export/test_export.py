@@ -13,13 +13,14 @@ from pyarrow import parquet
 from ops.export.errors import ExportError
 from ops.export.manifest import MANIFESTS, Shelf, taken
 from ops.export.run import Exported, export
-from ops.reading import REPLAYED, Part
+from ops.reading import Part
 from schemas.catalogue import RECORDS
 from schemas.examples import CHECKED_OUT_AT, example_of
 from schemas.message import Message
 from schemas.orders import OrderConfirmed, OrderCreated
 from schemas.topics import ORDERS_EVENTS, PARTITIONS
 from streams.codec import Reason, Undecodable
+from streams.replay import MARK
 from tests.ops.export.tape import DAY, TWO_DAYS, Tape, two_days, unseen
 
 
@@ -133,8 +134,8 @@ def test_what_a_replay_repeats_is_left_out(tmp_path: Path) -> None:
     tape = two_days()
     for origin in ("first", "another"):
         mark = json.dumps({"topicId": origin}).encode()
-        tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(REPLAYED, mark)])
-    tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(REPLAYED, b"a stranger's")])
+        tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(MARK, mark)])
+    tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(MARK, b"a stranger's")])
     done = exported(tape, tmp_path)
     assert (done.repeats, done.records) == (1, 26)
 
