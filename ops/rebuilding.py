@@ -8,7 +8,6 @@ from functools import partial
 from ops import addresses, reading
 from ops.reading import Part, Reader
 from ops.settings import Settings
-from projections.models.model import ReadModel
 from projections.rebuild.site import Log, Site, Spot
 from streams.codec import Codec
 from streams.kafka.fetched import Fetched
@@ -31,7 +30,7 @@ class Topics:
         return self.reader.between({Part(*spot): bound for spot, bound in bounds.items()})
 
 
-def site(settings: Settings, environment: str, model: ReadModel) -> Site:
+def site(settings: Settings, environment: str, model: str) -> Site:
     dsn = addresses.postgres(settings, environment)
     return Site(dsn, model, partial(_opened, settings, environment))
 

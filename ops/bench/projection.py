@@ -73,19 +73,19 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
         cleaned(client, ENVIRONMENT, SERVICES)
-        dsn = _emptied(addresses.postgres)
+        dsn = emptied(addresses.postgres)
         with (
             contract.opened(access) as registry,
             Publisher(client, Codec(registry, ENVIRONMENT), ENVIRONMENT) as publisher,
         ):
             for number in range(count // EVENTS_PER_ORDER):
-                for message in _order(number):
+                for message in order(number):
                     publisher.send(message)
             publisher.flush()
         events = count // EVENTS_PER_ORDER * EVENTS_PER_ORDER
         say(f"preloaded {events} events")
         connection = scope.enter_context(database.opened(dsn))
-        with _projector(addresses, dsn) as (process, log):
+        with projector(addresses, dsn) as (process, log):
             seconds, cpu, measured = _measured(connection, process, log, events)
         rows = sum(_count(connection, table) for table in orders.MODEL.tables)
         say(f"projected {measured / seconds:.0f} events/s, into {rows} rows")
@@ -101,7 +101,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
     )
 
 
-def _order(number: int) -> Iterator[Message]:
+def order(number: int) -> Iterator[Message]:
     order_id, at = derived_id("bench", "order", number), _now()
     customer = derived_id("bench", "customer", number % _CUSTOMERS)
     products = [derived_id("bench", "product", (number * ITEMS + each) % _PRODUCTS) for each in range(ITEMS)]
@@ -136,7 +136,7 @@ def _order(number: int) -> Iterator[Message]:
     )
 
 
-def _emptied(dsn: str) -> str:
+def emptied(dsn: str) -> str:
     """A database without anything but the schema, twice."""
     ours = database.of_environment(dsn, ENVIRONMENT)
     with database.opened(dsn) as connection:
@@ -150,7 +150,7 @@ def _emptied(dsn: str) -> str:
 
 
 @contextmanager
-def _projector(addresses: Addresses, dsn: str) -> Iterator[tuple[psutil.Popen, Path]]:
+def projector(addresses: Addresses, dsn: str) -> Iterator[tuple[psutil.Popen, Path]]:
     """A process like that of an operator, which ends with us."""
     told: Mapping[str, str] = {
         variable("environment"): ENVIRONMENT,

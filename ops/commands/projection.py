@@ -133,7 +133,7 @@ def rebuild(
 
     settings = load()
     [projection] = chosen([model])
-    site = rebuilding.site(settings, env or settings.environment, projection.model)
+    site = rebuilding.site(settings, env or settings.environment, projection.model.name)
     with counting() as progress:
         say = lambda line: typer.echo(line, err=True)  # noqa: E731
         report = run_rebuild(site, progress, say, accept_differences=accept_differences)
@@ -164,7 +164,7 @@ def rollback(
 
     settings = load()
     [projection] = chosen([model])
-    held = swap.rollback(rebuilding.site(settings, env or settings.environment, projection.model))
+    held = swap.rollback(rebuilding.site(settings, env or settings.environment, projection.model.name))
     typer.echo(f"{model}: what served before is back; the projector waited {held * 1_000:.0f} ms", err=True)
 
 
@@ -173,12 +173,12 @@ def _print_report(report: "Report") -> None:
         _print_rebuilt(report.model, difference)
     if (unshown := report.differing - len(report.differences)) > 0:
         typer.echo(f"… and {unshown} more rows of {report.model} differ")
-    for refusal in report.refusals:
+    for refusal in report.refusals.first:
         typer.echo(f"! {refusal}: left out")
+    ended = f"swapped; the projector waited {report.held_ms:.0f} ms" if report.swapped else "not swapped"
     typer.echo(
         f"{report.model}: {report.rows} rows of {report.records} records, {report.differing} differ, "
-        f"{report.refused} records left out, {'swapped' if report.swapped else 'not swapped'}; the projector waited "
-        f"{report.held_ms:.0f} ms ({report.seconds['all']} s)",
+        f"{report.refusals.count} records left out, {ended} ({report.seconds['all']} s)",
         err=True,
     )
 

@@ -18,6 +18,7 @@ from projections.rebuild.site import STATEMENTS, RebuildError, Site
 
 #: Rows that differ are shown, and counted beyond that.
 MOST_SHOWN = 20
+_MOST_REMEMBERED = 100_000
 _RANGES_AT_ONCE = 16
 _IDS_AT_ONCE = 5_000
 
@@ -44,13 +45,14 @@ class Differences:
     rows: int = 0
     differing: int = 0
     shown: list[Difference] = field(default_factory=list)
-    #: Looked at already: a row that changes meanwhile is looked at again.
+    #: A row that changes meanwhile is looked at again, and counts once; of very many, perhaps twice.
     seen: set[tuple[str, RowKey]] = field(default_factory=set)
 
     def add(self, differences: Iterable[Difference]) -> None:
         for each in differences:
             if (each.table, each.key) not in self.seen:
-                self.seen.add((each.table, each.key))
+                if len(self.seen) < _MOST_REMEMBERED:
+                    self.seen.add((each.table, each.key))
                 self.differing += 1
                 if len(self.shown) < MOST_SHOWN:
                     self.shown.append(each)

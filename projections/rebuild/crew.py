@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection as pipes
 from multiprocessing import get_context, parent_process
@@ -11,7 +12,8 @@ from multiprocessing.sharedctypes import Synchronized
 from threading import Thread
 
 from projections.rebuild.fill import Filled, fill
-from projections.rebuild.site import Mark, Site
+from projections.rebuild.site import Mark, RebuildError, Site
+from schemas.errors import OrderflowError
 
 #: Fewer are folded before a process has started.
 RECORDS_WORTH_A_PROCESS = 50_000
@@ -44,6 +46,10 @@ def fill_all(site: Site, parts: Sequence[Sequence[Mark]], total: int, progress: 
 def _pool(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise RebuildError(
+            "a process that filled partitions was ended from outside: is memory short? Run it again, what is filled stays"
+        ) from error
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
@@ -86,4 +92,7 @@ def _there(site: Site, marks: Sequence[Mark]) -> Filled:
             with shared.get_lock():
                 shared.value += records
 
-    return fill(site, marks, read)
+    try:
+        return fill(site, marks, read)
+    except OrderflowError as error:  # not every one can travel to another process
+        raise RebuildError(f"{site.live}, partition {marks[0].partition}: {error}") from None

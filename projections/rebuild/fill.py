@@ -6,7 +6,7 @@ record by record as the projector does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from zlib import crc32
@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 
 from projections.models.model import UNORDERED, Columns, Key, ReadModel, Rows, Table
 from projections.reading import Reader
-from projections.rebuild.site import STATEMENTS, Log, Mark, Site
+from projections.rebuild.site import STATEMENTS, Log, Mark, Refusals, Site, Spot
 from projections.store import Owned
 from projections.upsert import Lines
 from streams.codec import Codec
@@ -35,8 +35,7 @@ class Filled:
 
     partition: int
     records: int = 0
-    #: Records that say nothing anybody could apply: dead letters already, or only now.
-    refused: tuple[str, ...] = ()
+    refusals: Refusals = field(default_factory=Refusals)
     #: Why PostgreSQL did not take it.
     problem: str | None = None
 
@@ -75,11 +74,11 @@ def fill(site: Site, marks: Sequence[Mark], read: Read, *, records_at_once: int 
 
 class _Filling:
     def __init__(
-        self, site: Site, log: Log, codec: Codec, marks: Sequence[Mark], firsts: dict[tuple[str, int], int], read: Read
+        self, site: Site, log: Log, codec: Codec, marks: Sequence[Mark], firsts: dict[Spot, int], read: Read
     ) -> None:
         self._model, self._log, self._marks, self._firsts, self._read = site.model, log, marks, firsts, read
         self._reader = Reader(site.model, codec, Counters(), site.model.topics[0].partitions)
-        self._refused = list[str]()
+        self._refusals = Refusals()
 
     def into(self, connection: Connection, records_at_once: int) -> Filled:
         records = sum(mark.next_offset - self._firsts[mark.spot] for mark in self._marks)
@@ -89,7 +88,7 @@ class _Filling:
             with connection.cursor() as cursor:
                 for table, rows in gathered.tables.items():
                     _copy(cursor, table, rows)
-        return Filled(self._marks[0].partition, records, tuple(self._refused))
+        return Filled(self._marks[0].partition, records, self._refusals)
 
     def _gathered(self, number: int, ranges: int) -> Gathered:
         gathered = Gathered(self._model)
@@ -99,14 +98,13 @@ class _Filling:
                 wanted = [each for each in batch if ranges == 1 or crc32(each.key() or b"") % ranges == number]
                 found = self._reader.read(owned, wanted)
                 gathered.add(found.rows)
-                self._refused += [
-                    f"{mark.topic}-{mark.partition}@{each.offset()}: {why}" for each, why in found.refused
-                ]
+                for record, cause in found.refused:
+                    self._refusals.add(mark.topic, record, cause)
                 self._read(len(wanted))
         return gathered
 
 
-def _placed(connection: Connection, site: Site, marks: Sequence[Mark], offsets: dict[tuple[str, int], int]) -> bool:
+def _placed(connection: Connection, site: Site, marks: Sequence[Mark], offsets: dict[Spot, int]) -> bool:
     """Whether the partition is ours: nobody has filled it, and nobody will beside us."""
     connection.execute(STATEMENTS["enter"].format(schema=Identifier(site.next)))
     return all(

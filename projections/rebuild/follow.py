@@ -5,7 +5,7 @@ from typing import Self
 
 from projections.models.model import Rows, Table
 from projections.reading import Reader
-from projections.rebuild.site import Log, Mark, Site, Spot
+from projections.rebuild.site import Log, Mark, RebuildError, Refusals, Site, Spot
 from projections.store import Owned, Store, UnwritableError
 from streams.codec import Codec
 from streams.kafka.counters import Counters
@@ -23,7 +23,7 @@ class Follower:
         self._store = Store(site.dsn, site.model, site.next)
         self._reader = Reader(site.model, codec, Counters(), site.model.topics[0].partitions)
         self._owned: dict[Spot, Owned] = {}
-        self.refused = list[str]()
+        self.refusals = Refusals()
 
     def __enter__(self) -> Self:
         return self
@@ -34,9 +34,8 @@ class Follower:
     def behind(self, marks: Mapping[Spot, Mark]) -> int:
         return sum(mark.next_offset - self._own(mark).next_offset for mark in marks.values())
 
-    def follow(self, marks: Mapping[Spot, Mark]) -> Touched:
+    def follow(self, marks: Mapping[Spot, Mark], touched: Touched | None = None) -> None:
         """To exactly these."""
-        touched: Touched = {table: set() for table in self._model.tables}
         bounds = {spot: (self._own(mark).next_offset, mark.next_offset) for spot, mark in marks.items()}
         for records in self._log.between(bounds):
             batches = dict[Spot, list[Fetched]]()
@@ -48,14 +47,15 @@ class Follower:
             # The last places may hold no records.
             if self._owned[spot].next_offset < mark.next_offset:
                 self._store.write(self._owned[spot], Rows(self._model), mark.next_offset)
-        return touched
 
     def _own(self, mark: Mark) -> Owned:
-        if mark.spot not in self._owned:
-            self._owned[mark.spot] = self._store.take(*mark.spot, mark.topic_id)
-        return self._owned[mark.spot]
+        owned = self._owned.get(mark.spot) or self._store.take(*mark.spot, mark.topic_id)
+        if (owned.topic_id, owned.generation) != (mark.topic_id, mark.generation):
+            raise RebuildError(f"{mark.topic} was made anew meanwhile; run it again: it begins from the new one")
+        self._owned[mark.spot] = owned
+        return owned
 
-    def _apply(self, owned: Owned, batch: list[Fetched], touched: Touched) -> None:
+    def _apply(self, owned: Owned, batch: list[Fetched], touched: Touched | None) -> None:
         """What PostgreSQL refuses is looked for by halves, and left out."""
         parts = [batch]
         while parts:
@@ -68,13 +68,11 @@ class Follower:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
                     continue
-                self._refuse(owned, part[0], str(error))
+                self.refusals.add(owned.topic, part[0], str(error))
                 self._store.write(owned, Rows(self._model), part[0].offset() + 1)
                 continue
             for record, cause in read.refused:
-                self._refuse(owned, record, cause)
-            for table, rows in read.rows:
-                touched[table].update(row[table.key[0]] for row in rows)
-
-    def _refuse(self, owned: Owned, record: Fetched, cause: str) -> None:
-        self.refused.append(f"{owned.topic}-{owned.partition}@{record.offset()}: {cause}")
+                self.refusals.add(owned.topic, record, cause)
+            if touched is not None:
+                for table, rows in read.rows:
+                    touched.setdefault(table, set()).update(row[table.key[0]] for row in rows)

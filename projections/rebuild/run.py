@@ -6,7 +6,7 @@ and at last, while nothing is projected, the rest. What is compared is always at
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,16 +17,14 @@ from projections.database import DatabaseAwayError
 from projections.rebuild import shadow
 from projections.rebuild.compare import Difference, Differences, Side, Sides, compare_all, compare_touched
 from projections.rebuild.crew import Progress, fill_all
-from projections.rebuild.follow import Follower
-from projections.rebuild.site import Mark, RebuildError, Site, Spot, marks_of
+from projections.rebuild.follow import Follower, Touched
+from projections.rebuild.site import Mark, RebuildError, Refusals, Site, Spot, marks_of
 from projections.rebuild.swap import HOLD_SECONDS, standstill, swap
 
 #: Records that are read, written and compared while nothing is projected.
 MOST_UNDER_LOCK = 1_000
 #: Rounds until no more than those are left, and attempts to get the lock.
 _MOST_ROUNDS = 50
-#: Of records that nobody could apply.
-_MOST_REFUSED = 20
 
 Say = Callable[[str], None]
 
@@ -44,9 +42,7 @@ class Report:
     rows: int = 0
     differing: int = 0
     differences: list[Difference] = field(default_factory=list)
-    #: Records that say nothing anybody could apply; the first of them.
-    refused: int = 0
-    refusals: list[str] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
     #: By stage.
     seconds: dict[str, float] = field(default_factory=dict)
     #: How long the projector was kept waiting.
@@ -94,7 +90,7 @@ class _Rebuild:
             self._timed("compare", lambda: self._compare(follower))
             if self._may_swap():
                 self._timed("swap", lambda: self._swap(follower))
-            self._hear(follower.refused)
+            self._report.refusals.take(follower.refusals)
         report.rows, report.differing, report.differences = self._found.rows, self._found.differing, self._found.shown
         report.seconds["all"] = round(time.monotonic() - began, 2)
         return report
@@ -135,7 +131,7 @@ class _Rebuild:
         total = sum(mark.next_offset for marks in parts.values() for mark in marks)
         for each in fill_all(self._site, list(parts.values()), total, self._progress):
             self._report.records += each.records
-            self._hear(each.refused)
+            self._report.refusals.take(each.refusals)
             if each.problem is not None:
                 self._say(f"partition {each.partition} is filled record by record: {each.problem}")
 
@@ -167,7 +163,8 @@ class _Rebuild:
 
     def _compare_touched(self, follower: Follower) -> None:
         with self._snapshot() as sides:
-            touched = follower.follow(marks_of(sides.live.connection, self._site.live))
+            touched: Touched = {}
+            follower.follow(marks_of(sides.live.connection, self._site.live), touched)
             compare_touched(sides, touched, self._found)
 
     @contextmanager
@@ -203,7 +200,9 @@ class _Rebuild:
             if follower.behind(marks) > MOST_UNDER_LOCK:
                 raise _Behind
             sides = Sides(Side(self._alone, self._site.live), Side(rebuilt, self._site.next))
-            compare_touched(sides, follower.follow(marks), self._found)
+            touched: Touched = {}
+            follower.follow(marks, touched)
+            compare_touched(sides, touched, self._found)
             if not self._may_swap():
                 raise _Differs
             swap(self._alone, self._site)
@@ -214,10 +213,6 @@ class _Rebuild:
             f"{self._site.live}: events come faster than they are followed, or long reads of {self._site.previous} "
             "don't end; nothing was swapped. Run it again at a quieter time: it goes on from here"
         )
-
-    def _hear(self, refused: Sequence[str]) -> None:
-        self._report.refused += len(refused)
-        self._report.refusals += refused[: _MOST_REFUSED - len(self._report.refusals)]
 
 
 def _other(mark: Mark, live: Mark | None) -> bool:

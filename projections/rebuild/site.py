@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from psycopg import Connection
@@ -11,6 +11,7 @@ from psycopg.sql import Identifier
 
 from projections import database, queries
 from projections.database import DatabaseError
+from projections.models import MODELS
 from projections.models.model import ReadModel
 from streams.codec import Codec
 from streams.kafka.fetched import Fetched
@@ -18,6 +19,7 @@ from streams.kafka.fetched import Fetched
 STATEMENTS = queries.load("rebuild")
 
 Spot = tuple[str, int]
+_MOST_REFUSALS = 20
 
 
 class RebuildError(DatabaseError):
@@ -38,6 +40,22 @@ class Mark(NamedTuple):
         return self.topic, self.partition
 
 
+@dataclass(slots=True)
+class Refusals:
+    """Records that say nothing anybody could apply: dead letters already, or only by the code of now."""
+
+    count: int = 0
+    #: Of them, where and why.
+    first: list[str] = field(default_factory=list)
+
+    def add(self, topic: str, record: Fetched, cause: str) -> None:
+        self.take(Refusals(1, [f"{topic}-{record.partition()}@{record.offset()}: {cause}"]))
+
+    def take(self, other: "Refusals") -> None:
+        self.count += other.count
+        self.first += other.first[: _MOST_REFUSALS - len(self.first)]
+
+
 class Log(Protocol):
     """The topics."""
 
@@ -56,20 +74,22 @@ class Site:
     """Where a model is rebuilt. It goes to other processes, unless its log can't."""
 
     dsn: str
-    model: ReadModel
+    #: The read model, and its schema.
+    live: str
     opened: Callable[[], AbstractContextManager[tuple[Log, Codec]]]
 
     @property
-    def live(self) -> str:
-        return self.model.name
+    def model(self) -> ReadModel:
+        """By its name: a copy from another process would have tables that its rules don't know."""
+        return next(model for model in MODELS if model.name == self.live)
 
     @property
     def next(self) -> str:
-        return f"{self.model.name}_next"
+        return f"{self.live}_next"
 
     @property
     def previous(self) -> str:
-        return f"{self.model.name}_previous"
+        return f"{self.live}_previous"
 
     def connected(self) -> Connection:
         """For what takes longer than a projector's batch."""

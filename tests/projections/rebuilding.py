@@ -1,4 +1,4 @@
-"""Rebuilds in this process, and in one of their own that dies at a given moment as by kill -9: `python -m …rebuilding`."""
+"""Rebuilds in this process, and in one of their own that dies at a given moment as by kill -9: `python -m …`."""
 
 import sys
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def site_of(ground: Ground, model: ReadModel = orders.MODEL) -> Site:
         with Reader(ground.broker.client, ground.broker.codec) as reader:
             yield Topics(reader), ground.broker.codec
 
-    return Site(ground.dsn, model, opened)
+    return Site(ground.dsn, model.name, opened)
 
 
 def rebuilt(site: Site, **wish: Any) -> Report:
@@ -53,7 +53,7 @@ def rebuilt(site: Site, **wish: Any) -> Report:
 def elsewhere(environment: str, kafka: str, registry: str, dsn: str) -> Site:
     """One that other processes can have."""
     settings = Settings(kafka_bootstrap=kafka, registry_url=registry, postgres_dsn=dsn)  # type: ignore[arg-type]
-    return rebuilding.site(settings, environment, orders.MODEL)
+    return rebuilding.site(settings, environment, orders.MODEL.name)
 
 
 if __name__ == "__main__":
