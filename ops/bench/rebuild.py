@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from agents.catalogue import SERVICES
 from ops import contract, rebuilding
 from ops.bench.errors import StalledError
@@ -63,9 +65,8 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
                     events += 1
             publisher.flush()
         say(f"preloaded {events} events")
-        told = settings.model_copy(
-            update={"kafka_bootstrap": addresses.kafka, "registry_url": addresses.registry, "postgres_dsn": None}
-        )
+        where = {"kafka_bootstrap": addresses.kafka, "registry_url": addresses.registry, "postgres_dsn": SecretStr(dsn)}
+        told = settings.model_copy(update=where)
         with projector(addresses, dsn):
             _await_projected(dsn, events)
             say("projected all of them; rebuilding")

@@ -48,7 +48,7 @@ def _pool(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BrokenProcessPool as error:
         raise RebuildError(
-            "a process that filled partitions was ended from outside: is memory short? Run it again, what is filled stays"
+            "a process that filled partitions was ended from outside: is memory short? Run it again; it goes on"
         ) from error
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
