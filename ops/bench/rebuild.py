@@ -1,5 +1,6 @@
 """How long it takes to make a read model anew: orders are projected, then rebuilt beside that, and swapped."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -40,6 +41,8 @@ class Figures:
     #: From the first record to the swap.
     seconds: float
     events_per_s: int
+    #: Of the rebuild's own processes; PostgreSQL's is not in it.
+    cpu_us_per_event: float
     differences: int
     #: How long the projector was kept waiting.
     held_ms: float
@@ -71,13 +74,16 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
             _await_projected(dsn, events)
             say("projected all of them; rebuilding")
             site = rebuilding.site(told, ENVIRONMENT, orders.MODEL.name)
+            cpu = _cpu()
             done = rebuild(site, lambda _done, _total: None, say, accept_differences=True)
+            cpu = _cpu() - cpu
     return Figures(
         count,
         done.records,
         done.rows,
         done.seconds["all"],
         round(done.records / done.seconds["all"]),
+        round(cpu / done.records * 1e6, 1),
         done.differing,
         done.held_ms,
         done.seconds,
@@ -93,6 +99,11 @@ def _life(number: int) -> Iterator[Message]:
         sequence=2,
         changedAt=time.time_ns() // 1_000_000,
     )
+
+
+def _cpu() -> float:
+    """Seconds, of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _await_projected(dsn: str, events: int) -> None:

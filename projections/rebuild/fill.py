@@ -5,7 +5,7 @@ none is written twice. What PostgreSQL refuses is not looked for here: such a pa
 record by record as the projector does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -63,12 +63,12 @@ def fill(site: Site, marks: Sequence[Mark], read: Read, *, records_at_once: int 
         firsts = {mark.spot: min(bounds[mark.spot][0], mark.next_offset) for mark in marks}
         try:
             with connection.transaction():
-                if not _placed(connection, site, marks, {mark.spot: mark.next_offset for mark in marks}):
+                if not place(connection, site, marks, {mark.spot: mark.next_offset for mark in marks}):
                     return Filled(number)
                 return _Filling(site, log, codec, marks, firsts, read).into(connection, records_at_once)
         except (DataError, IntegrityError) as error:
             with connection.transaction():
-                _placed(connection, site, marks, firsts)
+                place(connection, site, marks, firsts)
             return Filled(number, problem=f"{error.sqlstate} {type(error).__name__}: {str(error).splitlines()[0]}")
 
 
@@ -104,7 +104,7 @@ class _Filling:
         return gathered
 
 
-def _placed(connection: Connection, site: Site, marks: Sequence[Mark], offsets: dict[Spot, int]) -> bool:
+def place(connection: Connection, site: Site, marks: Iterable[Mark], offsets: Mapping[Spot, int]) -> bool:
     """Whether the partition is ours: nobody has filled it, and nobody will beside us."""
     connection.execute(STATEMENTS["enter"].format(schema=Identifier(site.next)))
     return all(

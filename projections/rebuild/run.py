@@ -18,8 +18,8 @@ from projections.rebuild import shadow
 from projections.rebuild.compare import Difference, Differences, Side, Sides, compare_all, compare_touched
 from projections.rebuild.crew import Progress, fill_all
 from projections.rebuild.follow import Follower, Touched
-from projections.rebuild.site import Mark, RebuildError, Refusals, Site, Spot, marks_of
-from projections.rebuild.swap import HOLD_SECONDS, standstill, swap
+from projections.rebuild.site import Log, Mark, RebuildError, Refusals, Site, Spot, marks_of
+from projections.rebuild.swap import HOLD_SECONDS, refuse_dependents, standstill, swap
 
 #: Records that are read, written and compared while nothing is projected.
 MOST_UNDER_LOCK = 1_000
@@ -84,7 +84,7 @@ class _Rebuild:
         report, began = self._report, time.monotonic()
         with self._site.opened() as (log, codec), Follower(self._site, log, codec) as follower:
             self._prepare(log.ids({mark.topic for mark in self._live_marks().values()}))
-            self._timed("fill", self._fill)
+            self._timed("fill", lambda: self._fill(log))
             self._timed("index", self._complete)
             self._timed("catch up", lambda: self._catch_up(follower))
             self._timed("compare", lambda: self._compare(follower))
@@ -116,19 +116,21 @@ class _Rebuild:
             raise RebuildError(
                 f"{', '.join(other)} was made anew and not read since: let the projector read it, then rebuild"
             )
+        refuse_dependents(self._alone, self._site)
         self._report.resumed = shadow.prepare(self._alone, self._site)
         if any(_other(mark, live.get(spot)) for spot, mark in marks_of(self._alone, self._site.next).items()):
             # It holds rows of topics that are gone.
             shadow.drop(self._alone, self._site)
             self._report.resumed = shadow.prepare(self._alone, self._site)
 
-    def _fill(self) -> None:
+    def _fill(self, log: Log) -> None:
         filled = marks_of(self._alone, self._site.next)
         parts = defaultdict[int, list[Mark]](list)
         for spot, mark in sorted(self._live_marks().items()):
             if spot not in filled:
                 parts[mark.partition].append(mark)
-        total = sum(mark.next_offset for marks in parts.values() for mark in marks)
+        bounds = log.bounds(mark.spot for marks in parts.values() for mark in marks)
+        total = sum(max(0, mark.next_offset - bounds[mark.spot][0]) for marks in parts.values() for mark in marks)
         for each in fill_all(self._site, list(parts.values()), total, self._progress):
             self._report.records += each.records
             self._report.refusals.take(each.refusals)
@@ -138,7 +140,7 @@ class _Rebuild:
     def _complete(self) -> None:
         if not shadow.complete(self._site):
             self._say("a row is spoken of on several partitions: all is filled record by record")
-            shadow.emptied(self._alone, self._site)
+            shadow.empty(self._alone, self._site, self._live_marks())
             shadow.complete(self._site)
 
     def _catch_up(self, follower: Follower) -> None:

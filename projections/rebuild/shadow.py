@@ -4,6 +4,7 @@ It notes by which code it was begun: half of it folded by other rules would be n
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,8 @@ from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL, Identifier
 
 from projections import migrations, models, queries
-from projections.rebuild.site import STATEMENTS, RebuildError, Site
+from projections.rebuild.fill import place
+from projections.rebuild.site import STATEMENTS, Mark, RebuildError, Site, Spot
 
 #: Tables whose indexes are made at once.
 _HANDS = 2
@@ -59,11 +61,14 @@ def drop(connection: Connection, site: Site) -> None:
     connection.execute(STATEMENTS["drop"].format(schema=Identifier(site.next)))
 
 
-def emptied(connection: Connection, site: Site) -> None:
-    """Of rows and of progress."""
-    names = [*(table.name for table in site.model.tables), "progress"]
-    tables = SQL(", ").join(Identifier(site.next, name) for name in names)
-    connection.execute(STATEMENTS["empty"].format(tables=tables))
+def empty(connection: Connection, site: Site, marks: Mapping[Spot, Mark]) -> None:
+    """Nothing is filled: whoever catches up begins with the first record."""
+    tables = SQL(", ").join(
+        Identifier(site.next, name) for name in (*(each.name for each in site.model.tables), "progress")
+    )
+    with connection.transaction():
+        connection.execute(STATEMENTS["empty"].format(tables=tables))
+        place(connection, site, marks.values(), dict.fromkeys(marks, 0))
 
 
 def _make(site: Site, relation: str, statements: list[str]) -> None:

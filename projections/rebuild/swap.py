@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.errors import LockNotAvailable
 from psycopg.sql import Identifier
 
-from projections import migrations
+from projections import migrations, queries
 from projections.rebuild.site import STATEMENTS, RebuildError, Site, is_there
 
 #: The projector waits no longer than both: for the lock to be ours, and for us to be done. The server sees to it.
@@ -36,6 +36,7 @@ def standstill(connection: Connection, site: Site, *, drops: bool) -> Iterator[C
     with connection.transaction():
         limits = {"lock": f"{LOCK_SECONDS}s", "hold": f"{HOLD_SECONDS}s"}
         connection.execute(STATEMENTS["limits"], limits)
+        refuse_dependents(connection, site)
         if drops:
             connection.execute(STATEMENTS["drop"].format(schema=Identifier(site.previous)))
         began = time.monotonic()
@@ -70,8 +71,20 @@ def rollback(site: Site) -> float:
         return clock.held_seconds
 
 
+def refuse_dependents(connection: Connection, site: Site) -> None:
+    """What others made of these tables would stay with the old ones."""
+    schemas = [site.live, site.next, site.previous]
+    if found := [name for (name,) in connection.execute(STATEMENTS["dependents"], {"schemas": schemas})]:
+        raise RebuildError(
+            f"{', '.join(found)} stands on tables of {site.live}, and would stay on the old ones after a swap, and be "
+            "dropped with them: drop it, and make it again afterwards"
+        )
+
+
 def _adopt(connection: Connection, *, to: str, of: str) -> None:
     connection.execute(STATEMENTS["adopt epochs"].format(to=Identifier(to), of=Identifier(of)))
+    for (grant,) in connection.execute(STATEMENTS["grants"], {"to": to, "of": of}).fetchall():
+        connection.execute(queries.trusted(grant))
 
 
 def _rename(connection: Connection, schema: str, name: str) -> None:

@@ -121,5 +121,42 @@ SET epoch = f.epoch, updated_at = now()
 FROM {of}.progress AS f
 WHERE (t.topic, t.partition) = (f.topic, f.partition)
 
+-- name: grants
+-- Whoever may read the one may read the other.
+WITH given AS (
+    SELECT 'SCHEMA' AS kind, format('%%I', %(to)s::text) AS name, nspowner AS owner, nspacl AS acl
+    FROM pg_namespace
+    WHERE nspname = %(of)s
+    UNION ALL
+    SELECT 'TABLE', format('%%I.%%I', %(to)s::text, relname), relowner, relacl
+    FROM pg_class
+    WHERE relnamespace = to_regnamespace(%(of)s) AND relkind = 'r'
+        AND to_regclass(format('%%I.%%I', %(to)s::text, relname)) IS NOT NULL
+)
+SELECT format(
+    'GRANT %%s ON %%s %%s TO %%s%%s',
+    said.privilege_type, kind, name,
+    CASE WHEN said.grantee = 0 THEN 'PUBLIC' ELSE said.grantee::regrole::text END,
+    CASE WHEN said.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+)
+FROM given, aclexplode(acl) AS said
+WHERE said.grantee <> owner
+
+-- name: dependents
+-- They mean the tables, not their names: after a swap they would show the old ones, and vanish with those.
+SELECT DISTINCT view.oid::regclass::text
+FROM pg_depend AS each
+JOIN pg_rewrite AS rule ON rule.oid = each.objid
+JOIN pg_class AS view ON view.oid = rule.ev_class
+JOIN pg_class AS relation ON relation.oid = each.refobjid
+WHERE each.classid = 'pg_rewrite'::regclass AND each.refclassid = 'pg_class'::regclass
+    AND relation.relnamespace::regnamespace::text = ANY(%(schemas)s)
+    AND view.relnamespace <> relation.relnamespace
+UNION
+SELECT conrelid::regclass::text
+FROM pg_constraint JOIN pg_class AS relation ON relation.oid = confrelid
+WHERE relation.relnamespace::regnamespace::text = ANY(%(schemas)s) AND connamespace <> relation.relnamespace
+ORDER BY 1
+
 -- name: rename
 ALTER SCHEMA {schema} RENAME TO {name}

@@ -1,5 +1,9 @@
 """Read models rebuilt on a real broker and a real database, beside the one that serves."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,7 +22,7 @@ from projections import database
 from projections.folds.catalogue import MODELS as FOLDS
 from projections.models import MODELS, orders, payments
 from projections.models.model import ReadModel
-from projections.rebuild import crew, fill, run
+from projections.rebuild import crew, fill, run, swap
 from projections.rebuild.compare import compare_all
 from projections.rebuild.run import rebuild
 from projections.rebuild.site import RebuildError
@@ -321,3 +325,83 @@ def test_who_reads_all_the_time_sees_no_error_and_no_gap_while_events_keep_comin
     assert len({table for _, _, table, _ in answers}) == 2
     assert min(rows for rows, *_ in answers) >= 20
     assert rebuilt(site_of(ground)).differing == 0
+
+
+def test_whoever_may_read_the_model_may_read_the_rebuilt_one(
+    ground: Ground, connection: Connection, unique: str
+) -> None:
+    filled(ground, 1)
+    role = Identifier(unique)
+    connection.execute(SQL("CREATE ROLE {}").format(role))
+    try:
+        connection.execute(SQL("GRANT USAGE ON SCHEMA orders TO {}").format(role))
+        connection.execute(SQL("GRANT SELECT ON orders.orders TO {}, PUBLIC").format(role))
+        assert rebuilt(site_of(ground)).swapped
+        connection.execute(SQL("SET ROLE {}").format(role))
+        assert connection.execute("SELECT count(*) FROM orders.orders").fetchall() == [(4,)]
+        connection.execute("RESET ROLE")
+    finally:
+        connection.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
+
+
+def test_a_view_that_stands_on_the_model_is_named_and_not_left_behind(ground: Ground, connection: Connection) -> None:
+    filled(ground, 1)
+    connection.execute("CREATE VIEW totals AS SELECT sum(total) FROM orders.orders")
+    with pytest.raises(RebuildError, match="totals stands on tables of orders"):
+        rebuilt(site_of(ground))
+    connection.execute("DROP VIEW totals")
+    assert rebuilt(site_of(ground)).swapped
+    connection.execute("CREATE VIEW totals AS SELECT sum(total) FROM orders.orders")
+    with pytest.raises(RebuildError, match="totals stands on tables of orders"):
+        rollback(site_of(ground))
+
+
+def test_a_rebuild_that_must_wait_for_a_reader_of_what_was_put_aside_lets_the_projector_go_on(
+    ground: Ground, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(ground, 1)
+    assert rebuilt(site_of(ground)).swapped
+    monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
+    said = list[str]()
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "busy" in line:
+            connection.execute("COMMIT")
+
+    connection.execute("BEGIN")
+    connection.execute("SELECT * FROM orders_previous.orders")
+    report = rebuild(site_of(ground), lambda _done, _total: None, say)
+    assert report.swapped
+    assert any("busy" in line for line in said)
+
+
+def test_the_verbs_say_what_they_found_and_exit_by_it(
+    stack: Addresses, unique: str, dsn: str, registry: ConfluentRegistry
+) -> None:
+    ground = Ground(stack.kafka, unique, dsn, registry)
+    wrong, *_ = filled(ground, 1)
+    told = {"KAFKA_BOOTSTRAP": stack.kafka, "REGISTRY_URL": stack.registry, "POSTGRES_DSN": dsn, "ENVIRONMENT": unique}
+    environment = {**os.environ, **{f"ORDERFLOW_{name}": value for name, value in told.items()}}
+
+    def run_verb(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ops.cli", "projection", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    ground.ask(SQL("UPDATE orders.orders SET total = 1 WHERE order_id = {} RETURNING 1").format(wrong))
+    refused = run_verb("rebuild", "orders")
+    assert (refused.returncode, refused.stdout) == (
+        1,
+        f"orders.orders {wrong} differs\n  total is '1', rebuilt '500'\n",
+    )
+    assert "1 rows of orders are not what their events make of them; not swapped" in refused.stderr
+    assert "--accept-differences" in refused.stderr
+    accepted = run_verb("rebuild", "orders", "--accept-differences", "--json")
+    assert accepted.returncode == 0
+    said = json.loads(accepted.stdout)
+    assert (said["swapped"], said["differing"], said["resumed"]) == (True, 1, True)
+    assert said["differences"][0]["columns"] == {"total": ["1", "500"]}
+    back = run_verb("rollback", "orders")
+    assert (back.returncode, back.stdout) == (0, "")
+    assert (wrong, 1) in totals(ground)
+    assert run_verb("rebuild", "order").returncode == 2
