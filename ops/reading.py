@@ -33,7 +33,7 @@ _PAUSE_SECONDS = 0.2
 Progress = Callable[[int, int], None]
 
 
-def _unseen(_done: int, _total: int) -> None:
+def unseen(_done: int, _total: int) -> None:
     """Nobody looks."""
 
 
@@ -164,7 +164,7 @@ class Reader(AbstractContextManager["Reader"]):
         return [self._said(record) for record in records if keys is None or record.key() in keys]
 
     def to_the_end(
-        self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = _unseen
+        self, parts: Iterable[Part], keys: Collection[bytes] | None = None, progress: Progress = unseen
     ) -> list[Said]:
         """What lies on these partitions now, of these keys alone if any are given; what comes meanwhile is left out."""
         wanted = None if keys is None else keys.__contains__
@@ -174,7 +174,7 @@ class Reader(AbstractContextManager["Reader"]):
         self,
         bounds: Mapping[Part, tuple[int, int]],
         wanted: Callable[[bytes], bool] | None = None,
-        progress: Progress = _unseen,
+        progress: Progress = unseen,
     ) -> Iterator[list[Said]]:
         """What lies between these offsets, batch by batch; only records whose key is `wanted` are looked into."""
         total = sum(max(0, end - first) for first, end in bounds.values())

@@ -1,12 +1,8 @@
 """What a read model costs: orders that lie there already are projected, beside a bare COPY of the same rows."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +14,13 @@ from psycopg.sql import SQL, Identifier
 from agents.catalogue import SERVICES
 from ops import contract
 from ops.bench.errors import StalledError
-from ops.demo.errors import WorkerEndedError
-from ops.demo.publisher import Publisher
-from ops.demo.slate import cleaned
 from ops.environment import Say, register
-from ops.settings import Settings, variable
-from ops.stack import Addresses, Stack
+from ops.rig.fleet import Fleet, Job, told
+from ops.rig.publisher import Publisher
+from ops.rig.slate import cleaned, emptied
+from ops.settings import Settings
+from ops.stack import Stack
 from ops.stack.borrowed import borrowed
-from ops.stack.logs import tail
 from ops.stack.progress import Report
 from projections import database, migrations
 from projections.models import orders
@@ -43,12 +38,11 @@ _PRICE = 1_999
 _PRODUCTS = 1_000
 _CUSTOMERS = 10_000
 _BARE = "bare"
+PROJECTOR = Job("projector", ("projection", "run", orders.MODEL.name))
 #: The first tenth pays for connections and caches.
 _WARMING = 0.1
 _LOOK_SECONDS = 0.02
 _PATIENCE_SECONDS = 60.0
-_STOP_SECONDS = 20.0
-_LOG_LINES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
         cleaned(client, ENVIRONMENT, SERVICES)
-        dsn = emptied(addresses.postgres)
+        dsn = emptied(addresses.postgres, ENVIRONMENT)
         with (
             contract.opened(access) as registry,
             Publisher(client, Codec(registry, ENVIRONMENT), ENVIRONMENT) as publisher,
@@ -85,8 +79,10 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
         events = count // EVENTS_PER_ORDER * EVENTS_PER_ORDER
         say(f"preloaded {events} events")
         connection = scope.enter_context(database.opened(dsn))
-        with projector(addresses, dsn) as (process, log):
-            seconds, cpu, measured = _measured(connection, process, log, events)
+        migrations.migrate(connection, _BARE, migrations.of(orders.MODEL.name))
+        directory = Path(scope.enter_context(TemporaryDirectory(prefix="orderflow-bench-")))
+        with Fleet([PROJECTOR], directory, told(addresses, ENVIRONMENT, database=dsn)) as fleet:
+            seconds, cpu, measured = _measured(connection, fleet, events)
         rows = sum(_count(connection, table) for table in orders.MODEL.tables)
         say(f"projected {measured / seconds:.0f} events/s, into {rows} rows")
         bare = rows / _copied(connection)
@@ -136,55 +132,14 @@ def order(number: int) -> Iterator[Message]:
     )
 
 
-def emptied(dsn: str) -> str:
-    """A database without anything but the schema, twice."""
-    ours = database.of_environment(dsn, ENVIRONMENT)
-    with database.opened(dsn) as connection:
-        name = Identifier(f"orderflow_{ENVIRONMENT}")
-        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-    database.create(ours)
-    with database.opened(ours) as connection:
-        for schema in (orders.MODEL.name, _BARE):
-            migrations.migrate(connection, schema, migrations.of(orders.MODEL.name))
-    return ours
-
-
-@contextmanager
-def projector(addresses: Addresses, dsn: str) -> Iterator[tuple[psutil.Popen, Path]]:
-    """A process like that of an operator, which ends with us."""
-    told: Mapping[str, str] = {
-        variable("environment"): ENVIRONMENT,
-        variable("kafka_bootstrap"): addresses.kafka,
-        variable("registry_url"): addresses.registry,
-        variable("postgres_dsn"): dsn,
-        variable("http_port"): "0",
-    }
-    with TemporaryDirectory(prefix="orderflow-bench-") as directory:
-        path = Path(directory) / "log"
-        with path.open("wb") as log:
-            process = psutil.Popen(
-                [sys.executable, "-m", "ops.cli", "projection", "run", orders.MODEL.name],
-                env=os.environ | told,
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-            )
-        try:
-            yield process, path
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
-
-
-def _measured(connection: Connection, process: psutil.Popen, log: Path, events: int) -> tuple[float, float, int]:
+def _measured(connection: Connection, fleet: Fleet, events: int) -> tuple[float, float, int]:
     """Seconds and processor seconds of the events that came when it was warm, and how many these were."""
+    [pid] = fleet.pids
+    process = psutil.Process(pid)
     began, warm, cpu = 0.0, 0, 0.0
     applied, moved_at = 0, time.monotonic()
     while applied < events:
-        if (code := process.poll()) is not None:
-            raise WorkerEndedError("the projector", code, tail(log, _LOG_LINES))
+        fleet.check()
         time.sleep(_LOOK_SECONDS)
         [[now_applied]] = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM orders.progress")
         if now_applied > applied:
@@ -217,7 +172,7 @@ def _count(connection: Connection, table: Table) -> int:
     return int(count)
 
 
-def _cpu(process: psutil.Popen) -> float:
+def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -5,16 +5,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
 from agents.catalogue import SERVICES
 from ops import contract, rebuilding
 from ops.bench.errors import StalledError
-from ops.bench.projection import ENVIRONMENT, emptied, order, projector
-from ops.demo.publisher import Publisher
-from ops.demo.slate import cleaned
+from ops.bench.projection import ENVIRONMENT, PROJECTOR, order
 from ops.environment import Say, register
+from ops.rig.fleet import Fleet, told
+from ops.rig.publisher import Publisher
+from ops.rig.slate import cleaned, emptied
 from ops.settings import Settings
 from ops.stack import Stack
 from ops.stack.borrowed import borrowed
@@ -56,7 +59,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
         client, access = settings.kafka_client(addresses.kafka), settings.registry_client(addresses.registry)
         register(access, ENVIRONMENT, say)
         cleaned(client, ENVIRONMENT, SERVICES)
-        dsn = emptied(addresses.postgres)
+        dsn = emptied(addresses.postgres, ENVIRONMENT)
         events = 0
         with (
             contract.opened(access) as registry,
@@ -69,11 +72,11 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
             publisher.flush()
         say(f"preloaded {events} events")
         where = {"kafka_bootstrap": addresses.kafka, "registry_url": addresses.registry, "postgres_dsn": SecretStr(dsn)}
-        told = settings.model_copy(update=where)
-        with projector(addresses, dsn):
-            _await_projected(dsn, events)
+        directory = Path(scope.enter_context(TemporaryDirectory(prefix="orderflow-bench-")))
+        with Fleet([PROJECTOR], directory, told(addresses, ENVIRONMENT, database=dsn)) as fleet:
+            _await_projected(dsn, fleet, events)
             say("projected all of them; rebuilding")
-            site = rebuilding.site(told, ENVIRONMENT, orders.MODEL.name)
+            site = rebuilding.site(settings.model_copy(update=where), ENVIRONMENT, orders.MODEL.name)
             cpu = _cpu()
             done = rebuild(site, lambda _done, _total: None, say, accept_differences=True)
             cpu = _cpu() - cpu
@@ -106,10 +109,11 @@ def _cpu() -> float:
     return sum(os.times()[:4])
 
 
-def _await_projected(dsn: str, events: int) -> None:
+def _await_projected(dsn: str, fleet: Fleet, events: int) -> None:
     applied, moved_at = 0, time.monotonic()
     with database.opened(dsn) as connection:
         while applied < events:
+            fleet.check()
             time.sleep(_LOOK_SECONDS)
             [[now]] = connection.execute("SELECT coalesce(sum(next_offset), 0) FROM orders.progress")
             if now > applied:

@@ -14,11 +14,11 @@ from agents.catalogue import SERVICES
 from ops import contract
 from ops.bench.carts import cart, stock
 from ops.bench.clock import Clock
-from ops.demo.fleet import Fleet, told
-from ops.demo.publisher import Publisher
-from ops.demo.slate import cleaned
 from ops.environment import Say, register
 from ops.reading import Part, Reader
+from ops.rig.fleet import Fleet, told, workers
+from ops.rig.publisher import Publisher
+from ops.rig.slate import cleaned
 from ops.settings import Settings, variable
 from ops.stack import Stack
 from ops.stack.borrowed import borrowed
@@ -85,9 +85,12 @@ def run(settings: Settings, report: Report, say: Say, wish: Wish) -> Figures:
         say(f"preloaded {wish.carts} carts")
         directory = Path(scope.enter_context(TemporaryDirectory(prefix="orderflow-bench-")))
         clock = scope.enter_context(Clock(client, codec, ENVIRONMENT))
-        surroundings = told(addresses, ENVIRONMENT, gateway="calm", ledger=directory / "gateway.sqlite")
-        surroundings[variable("state_store")] = wish.store
-        fleet = scope.enter_context(Fleet(wish.workers, directory, surroundings))
+        surroundings = told(addresses, ENVIRONMENT, gateway="calm")
+        surroundings |= {
+            variable("gateway_ledger"): str(directory / "gateway.sqlite"),
+            variable("state_store"): wish.store,
+        }
+        fleet = scope.enter_context(Fleet(workers(wish.workers), directory, surroundings))
         processes = [psutil.Process(pid) for pid in fleet.pids]
         sagas_per_s, cpu_ms = _drained(clock, processes, wish.carts)
         rss = sum(process.memory_info().rss for process in processes) / 1e6

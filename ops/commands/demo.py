@@ -22,11 +22,12 @@ def demo(
 ) -> None:
     """Let customers in: most buy, some find the shelf empty or the card declined, change their mind, or send rubbish.
 
-    Starts what is missing, two workers with all services, and a payment gateway that is as rough as they come; shows
-    how far everybody is; waits for the end of every checkout; and audits what was said, what the gateway moved and what
-    lies in the dead letters. Leaves running only what ran before. Exits with 1 if anything is off, down to a cent.
+    Starts what is missing, two workers with all services, one that fills the Order Database, and a payment gateway that
+    is as rough as they come; shows how far everybody is; waits for the end of every checkout; and audits what was said,
+    what the gateway moved, what lies in the dead letters, and every row of the database. Leaves running only what ran
+    before. Exits with 1 if anything is off, down to a cent.
 
-    Topics of the environment "demo" are removed first. With --json the last line is one object.
+    Topics and database of the environment "demo" are removed first. With --json the last line is one object.
 
     Examples:
         orderflow demo

@@ -18,7 +18,9 @@ class Outcome:
     dead_letters: int
     #: What the gateway did or said no to.
     movements: int
-    #: Of the audit, and of the dead letters.
+    #: Of all tables of the Order Database, each held against the events.
+    rows: int
+    #: Of the audit, of the dead letters, and of the tables.
     violations: tuple[str, ...]
     seconds: float
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from ops.audit import violations
 from ops.demo import poison
-from ops.demo.errors import UnendedError, UnreadyError
-from ops.demo.fleet import Fleet
+from ops.demo.errors import UnendedError
 from ops.demo.poison import Spot
-from ops.demo.publisher import Publisher
 from ops.demo.reader import DeadLetter, Reader
 from ops.demo.watch import Tally, Watch
 from ops.gateway.ledger import Ledger
 from ops.load import Sent
+from ops.rig.errors import UnreadyError
+from ops.rig.fleet import Fleet
+from ops.rig.publisher import Publisher
 from schemas.inventory import InventoryAdjusted
 from schemas.message import Message
 

@@ -43,6 +43,7 @@ def page(outcome: Outcome) -> RenderableType:
     table.columns[1].justify = "right"
     for what, count in _rows(outcome.tally):
         table.add_row(what, str(count))
+    table.add_row("rows, each held against the events", str(outcome.rows))
     return Group(table, _line(outcome.tally, outcome.dead_letters))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from projections.folds.fold import Fold, Model, Place, Row, Table
+from projections.folds.fold import Fold, Model, Place, Row, Table, latest
 from schemas.checkout import CheckoutCompleted, CheckoutFailed, CheckoutRejected, CheckoutStarted
 from schemas.shopping import CartCheckedOut
 
@@ -97,7 +97,7 @@ def fold_checkout(checkout: Checkout | None, event: CheckoutEvent, place: Place)
                 status="FAILED",
                 step=event.step.value,
                 reason=event.reason.value,
-                detail=event.detail,
+                detail=latest(event.detail, known.detail),
                 compensated=tuple(step.value for step in event.compensated),
                 ended_at=event.failedAt,
             )
@@ -151,8 +151,8 @@ def cart_rows(cart: Cart) -> Iterator[Row]:
             event.cartId,
             event.customerId,
             items,
-            event.subtotal,
-            event.discount,
+            sum(item.quantity * item.unitPrice for item in event.items) if event.subtotal is None else event.subtotal,
+            event.discount or 0,
             event.total,
             event.currency,
             event.occurredAt,

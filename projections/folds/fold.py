@@ -80,3 +80,8 @@ class Model:
     def topics(self) -> tuple[Topic, ...]:
         messages = (message for fold in self.folds for message in fold.messages)
         return tuple(dict.fromkeys(topic for each in messages if (topic := each.contract.topic) is not None))
+
+
+def latest(said: T | None, known: T | None) -> T | None:
+    """What an event leaves out it says nothing of."""
+    return known if said is None else said

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from projections.folds.fold import Fold, Model, Place, Row, Table
+from projections.folds.fold import Fold, Model, Place, Row, Table, latest
 from schemas.orders import (
     OrderAmended,
     OrderCancelled,
@@ -135,7 +135,7 @@ def _said(order: Order, event: OrderEvent, place: Place) -> Order:
             return replace(
                 order,
                 rejection_reason=event.reason.value,
-                rejection_detail=event.detail,
+                rejection_detail=latest(event.detail, order.rejection_detail),
                 rejected_at=event.rejectedAt,
             )
         case OrderConfirmed():

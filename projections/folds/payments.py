@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from projections.folds.fold import Fold, Model, Place, Row, Table
+from projections.folds.fold import Fold, Model, Place, Row, Table, latest
 from schemas.payments import (
     CaptureFailed,
     PaymentCaptured,
@@ -118,7 +118,7 @@ def subject(event: PaymentEvent) -> str:
 def _said(payment: Payment, event: PaymentEvent, place: Place) -> Payment:
     match event:
         case PaymentInitiated():
-            return _initiated(payment, event)
+            return replace(payment, order_id=event.orderId, customer_id=event.userId, initiated_at=event.timestamp)
         case PaymentProcessed():
             return _processed(payment, event)
         case PaymentFailed():
@@ -152,14 +152,6 @@ def _said(payment: Payment, event: PaymentEvent, place: Place) -> Payment:
             )
 
 
-def _initiated(payment: Payment, event: PaymentInitiated) -> Payment:
-    """What is to be paid, where nothing is held yet."""
-    known = replace(payment, order_id=event.orderId, customer_id=event.userId, initiated_at=event.timestamp)
-    if payment.transaction_id is not None:
-        return known
-    return replace(known, amount=event.amount, method=event.paymentMethod.value)
-
-
 def _processed(payment: Payment, event: PaymentProcessed) -> Payment:
     known = replace(
         payment,
@@ -183,7 +175,7 @@ def _refund(payment: Payment, event: RefundRequested | RefundProcessed, place: P
     known = payment.refunds.get(event.refundId, Refund(0, "", None, None, None, 0))
     known = known._replace(amount=event.amount, currency=event.currency, version=place.version)
     if isinstance(event, RefundRequested):
-        return known._replace(reason=event.reason, requested_at=event.requestedAt)
+        return known._replace(reason=latest(event.reason, known.reason), requested_at=event.requestedAt)
     return known._replace(processed_at=event.processedAt)
 
 

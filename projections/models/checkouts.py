@@ -123,6 +123,8 @@ def rejected(event: CheckoutRejected, _place: Place) -> list[Change]:
 
 
 def checked_out(event: CartCheckedOut, _place: Place) -> list[Change]:
+    """Said whole: a cart that is checked out once more without a discount has none."""
+    subtotal = sum(item.quantity * item.unitPrice for item in event.items) if event.subtotal is None else event.subtotal
     return [
         (
             CARTS,
@@ -130,8 +132,8 @@ def checked_out(event: CartCheckedOut, _place: Place) -> list[Change]:
                 "cart_id": event.cartId,
                 "customer_id": event.customerId,
                 "items": [item.model_dump() for item in event.items],
-                "subtotal": event.subtotal,
-                "discount": event.discount,
+                "subtotal": subtotal,
+                "discount": event.discount or 0,
                 "total": event.total,
                 "currency": event.currency,
                 "checked_out_at": event.occurredAt,

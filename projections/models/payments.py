@@ -59,14 +59,13 @@ def _payment(payment_id: str, place: Place, order_id: str | None, **said: str | 
 
 
 def initiated(event: PaymentInitiated, place: Place) -> list[Change]:
+    """How much, and how it is paid, is known when somebody answers: a late one of these must not say it again."""
     return [
         _payment(
             event.orderId,
             place,
             event.orderId,
             customer_id=event.userId,
-            amount=event.amount,
-            method=event.paymentMethod,
             initiated_at=event.timestamp,
         )
     ]

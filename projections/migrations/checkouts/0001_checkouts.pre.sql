@@ -87,8 +87,8 @@ COMMENT ON TABLE carts IS 'Carts as they were checked out last (CartCheckedOut, 
 COMMENT ON COLUMN carts.cart_id IS 'The cart.';
 COMMENT ON COLUMN carts.customer_id IS 'Who buys.';
 COMMENT ON COLUMN carts.items IS 'A list of objects with productId, quantity and unitPrice, in the cart''s order.';
-COMMENT ON COLUMN carts.subtotal IS 'Sum of all lines, in minor units, if it was said.';
-COMMENT ON COLUMN carts.discount IS 'Taken off it, if it was said.';
+COMMENT ON COLUMN carts.subtotal IS 'As it was said, else the sum of all lines, in minor units.';
+COMMENT ON COLUMN carts.discount IS 'Taken off it.';
 COMMENT ON COLUMN carts.total IS 'What the customer pays, in minor units.';
 COMMENT ON COLUMN carts.currency IS 'ISO 4217.';
 COMMENT ON COLUMN carts.checked_out_at IS 'When the customer checked out.';

@@ -45,7 +45,7 @@ COMMENT ON COLUMN payments.payment_id IS 'The payment; an event that names only 
 COMMENT ON COLUMN payments.order_id IS 'The order that is paid for; null where only RefundProcessed was said.';
 COMMENT ON COLUMN payments.customer_id IS 'Who pays.';
 COMMENT ON COLUMN payments.transaction_id IS 'The authorization (PaymentProcessed.transactionId).';
-COMMENT ON COLUMN payments.amount IS 'What is held, or to be paid where nothing is held yet, in minor units.';
+COMMENT ON COLUMN payments.amount IS 'What is held, or would have been, in minor units; unknown until somebody answered.';
 COMMENT ON COLUMN payments.captured_amount IS 'What was taken of it, in minor units.';
 COMMENT ON COLUMN payments.currency IS 'ISO 4217, of both amounts.';
 COMMENT ON COLUMN payments.method IS 'How the customer pays.';

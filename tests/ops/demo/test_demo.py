@@ -100,6 +100,7 @@ def violated() -> Outcome:
         tally=Watch().tally(),
         dead_letters=0,
         movements=0,
+        rows=0,
         violations=("a cent is lost",),
         seconds=0.0,
     )

@@ -7,14 +7,15 @@ from typing import cast
 import pytest
 
 from ops.demo import play as play_module
-from ops.demo.errors import UnendedError, UnreadyError
-from ops.demo.fleet import Fleet
+from ops.demo.errors import UnendedError
 from ops.demo.play import Play, Progress
 from ops.demo.poison import Spot
-from ops.demo.publisher import Publisher
 from ops.demo.reader import DeadLetter, Heard, Reader
 from ops.gateway.ledger import Ledger
 from ops.load import Sent
+from ops.rig.errors import UnreadyError
+from ops.rig.fleet import Fleet
+from ops.rig.publisher import Publisher
 from schemas.checkout import CheckoutRejected, StartCheckout
 from schemas.examples import CART, example_of
 from schemas.inventory import InventoryAdjusted, ReserveInventory

@@ -1,6 +1,5 @@
 """Each record is exported once, whatever happens meanwhile."""
 
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +19,7 @@ from schemas.message import Message
 from schemas.orders import OrderConfirmed, OrderCreated
 from schemas.topics import ORDERS_EVENTS, PARTITIONS
 from streams.codec import Reason, Undecodable
-from streams.replay import MARK
+from streams.replay import MARK, Origin, mark
 from tests.ops.export.tape import DAY, TWO_DAYS, Tape, two_days, unseen
 
 
@@ -133,8 +132,8 @@ def test_what_cannot_be_read_is_kept_with_its_cause(tmp_path: Path) -> None:
 def test_what_a_replay_repeats_is_left_out(tmp_path: Path) -> None:
     tape = two_days()
     for origin in ("first", "another"):
-        mark = json.dumps({"topicId": origin}).encode()
-        tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(MARK, mark)])
+        copy = mark(Origin("orders.test.events", origin, 0, 0, "run"))
+        tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [copy])
     tape.put(ORDERS_EVENTS, "00000001", example_of(OrderConfirmed), CHECKED_OUT_AT, [(MARK, b"a stranger's")])
     done = exported(tape, tmp_path)
     assert (done.repeats, done.records) == (1, 26)

@@ -108,9 +108,9 @@ def test_a_refund_is_a_row_of_its_own_from_its_request_on() -> None:
     assert (paid["requested_at"], paid["version"]) == (REQUESTED.requestedAt, 3)
 
 
-def test_what_is_to_be_paid_counts_until_money_is_held() -> None:
+def test_who_begins_to_pay_changes_nothing_about_money_that_is_held() -> None:
     other = INITIATED.model_copy(update={"amount": 1})
-    assert shown(payment(other))[0]["amount"] == 1
+    assert shown(payment(other))[0]["amount"] is None
     assert shown(payment(PROCESSED, other))[0]["amount"] == PROCESSED.amount
 
 

@@ -1,4 +1,4 @@
-"""A clean slate: an environment whose topics hold nothing, so that what is counted is what was published now."""
+"""A clean slate: an environment whose topics and tables hold nothing, so that what is counted is of now."""
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
@@ -6,12 +6,18 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
-from ops.demo.errors import OccupiedError
+from ops.rig.errors import OccupiedError
 from ops.stack.waiting import wait_until
-from streams.kafka.topics import group_of, internal_topics
+from projections import database, migrations
+from projections.engine import service_of
+from projections.models import MODELS
+from schemas.topics import ORDERS_EVENTS
+from streams.kafka.topics import dead_letters_topic, group_of, internal_topics
 from streams.service import Service
-from streams.topics import DEADLINE_SECONDS, TopicAdmin, TopicsError, plan
+from streams.topics import DEADLINE_SECONDS, TopicAdmin, TopicsError, plan, wanted
 
 #: A worker that was killed counts as a member for one session more, and somebody may just be stopping.
 LEAVE_SECONDS = 25.0
@@ -20,19 +26,36 @@ Services = Collection[Service[Any, Any]]
 
 
 def cleaned(client: dict[str, str], environment: str, services: Services) -> int:
-    """Remove the services' groups and all topics, and make the topics anew; how many.
+    """Remove the groups of services and read models and all topics, and make the topics anew; how many.
 
     Raises OccupiedError where somebody works there, before any topic is touched.
     """
     topics = TopicAdmin(client)
     admin = AdminClient({**client, "log_level": 0})
-    _forget(admin, [group_of(service.name, environment) for service in services], environment)
+    projectors = [service_of(model) for model in MODELS]
+    names = [*(service.name for service in services), *projectors]
+    _forget(admin, [group_of(name, environment) for name in names], environment)
     brokers = topics.brokers()
     own = [topic for service in services for topic in internal_topics(service, environment, brokers=brokers)]
-    declared = [*topics.declared(environment), *own]
+    like = wanted(ORDERS_EVENTS, environment, brokers=brokers)
+    letters = [dead_letters_topic(name, environment, like) for name in projectors]
+    declared = [*topics.declared(environment), *own, *letters]
     _remove(admin, topics, {topic.name for topic in declared})
     topics.apply(plan(declared, {}), declared)
     return len(declared)
+
+
+def emptied(dsn: str, environment: str) -> str:
+    """On this server the database of an environment, removed and made anew with all read models; its address."""
+    ours = database.of_environment(dsn, environment)
+    with database.opened(dsn) as connection:
+        name = Identifier(str(conninfo_to_dict(ours)["dbname"]))
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+    database.create(ours)
+    with database.opened(ours) as connection:
+        for model in MODELS:
+            migrations.migrate(connection, model.name, migrations.of(model.name))
+    return ours
 
 
 def _forget(admin: AdminClient, groups: list[str], environment: str) -> None:

@@ -1,4 +1,4 @@
-"""The workers of the demo: processes like those that an operator starts, which end with us."""
+"""Workers and projectors: processes like those that an operator starts, which end with us."""
 
 import json
 import os
@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
-from ops.demo.errors import UnreadyError, WorkerEndedError
+from ops.rig.errors import UnreadyError, WorkerEndedError
 from ops.settings import variable
 from ops.stack import Addresses
 from ops.stack.logs import tail
@@ -25,17 +26,35 @@ STOP_SECONDS = 20.0
 #: To a process on the same machine that has all its share of the processors to win.
 ANSWER_SECONDS = 2.0
 LOG_LINES = 15
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
-class _Worker:
-    def __init__(self, number: int, directory: Path, settings: Mapping[str, str]) -> None:
-        self.name = f"worker {number}"
-        data = directory / f"worker-{number}"
+class Job(NamedTuple):
+    """One process."""
+
+    name: str
+    #: Of the `orderflow` command.
+    arguments: tuple[str, ...]
+
+
+def workers(count: int) -> list[Job]:
+    """Each with all services."""
+    return [Job(f"worker {number}", ("worker", "--all")) for number in range(1, count + 1)]
+
+
+#: All read models.
+PROJECTOR = Job("projector", ("projection", "run"))
+
+
+class _Process:
+    def __init__(self, job: Job, directory: Path, settings: Mapping[str, str]) -> None:
+        self.name = job.name
+        data = directory / job.name.replace(" ", "-")
         data.mkdir()
         self.log = data / "worker.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ops.cli", "worker", "--all"],
+                [sys.executable, "-m", "ops.cli", *job.arguments],
                 env=os.environ | settings | {"ORDERFLOW_DATA_DIR": str(data)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -69,14 +88,14 @@ def _address(log: str) -> str:
     raise LookupError
 
 
-def told(addresses: Addresses, environment: str, *, gateway: str, ledger: Path) -> dict[str, str]:
-    """What workers are told beside what we were told ourselves."""
+def told(addresses: Addresses, environment: str, *, database: str = "", gateway: str = "") -> dict[str, str]:
+    """What they are told beside what we were told ourselves: of these two where somebody of them needs it."""
     return {
         variable("environment"): environment,
         variable("kafka_bootstrap"): addresses.kafka,
         variable("registry_url"): addresses.registry,
+        variable("postgres_dsn"): database,
         variable("gateway"): gateway,
-        variable("gateway_ledger"): str(ledger),
         variable("http_host"): "127.0.0.1",
         variable("http_port"): "0",
         variable("log_format"): "json",
@@ -85,17 +104,18 @@ def told(addresses: Addresses, environment: str, *, gateway: str, ledger: Path) 
 
 
 class Fleet:
-    """Some workers, each with all services."""
+    """Some of them, each known by its name."""
 
-    def __init__(self, count: int, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, jobs: Sequence[Job], directory: Path, settings: Mapping[str, str]) -> None:
         """`directory`: where each keeps its state and its log."""
-        self._count, self._directory, self._settings = count, directory, settings
-        self._workers: list[_Worker] = []
+        self._jobs, self._directory, self._settings = jobs, directory, settings
+        self._processes: list[_Process] = []
 
     def __enter__(self) -> Self:
         try:
-            for number in range(1, self._count + 1):
-                self._workers.append(_Worker(number, self._directory, self._settings))
+            for job in self._jobs:
+                with _uninterrupted():
+                    self._processes.append(_Process(job, self._directory, self._settings))
         except BaseException:
             self._stop()
             raise
@@ -106,19 +126,19 @@ class Fleet:
 
     @property
     def pids(self) -> list[int]:
-        return [worker.process.pid for worker in self._workers]
+        return [each.process.pid for each in self._processes]
 
     def check(self) -> None:
         """Raise WorkerEndedError if one is gone."""
-        for worker in self._workers:
-            worker.check()
+        for each in self._processes:
+            each.check()
 
     def await_shared(self, services: Collection[str], partitions: int) -> None:
-        """Until all partitions of all services are worked on, and every worker has some."""
+        """Until all partitions of all services, or read models, are worked on, and every process has some."""
         missing: dict[str, str] = {}
 
         def shared() -> bool:
-            reports = {worker.name: worker.report() for worker in self._workers}
+            reports = {each.name: each.report() for each in self._processes}
             missing.clear()
             for name, report in reports.items():
                 missing.update({f"{name}, {what}": lack for what, lack in report["missing"].items()})
@@ -133,7 +153,7 @@ class Fleet:
 
     def is_idle(self) -> bool:
         """Whether nothing that was read or asked for is still to be done."""
-        reports = [worker.report() for worker in self._workers]
+        reports = [each.report() for each in self._processes]
         services = [service for report in reports for service in report["services"].values()]
         return all(report["ready"] for report in reports) and not any(
             service["effects_in_flight"] or any(each["lag"] or each["parked"] for each in service["partitions"])
@@ -143,18 +163,32 @@ class Fleet:
     def _stop(self) -> None:
         """Ask all at once; whoever is still there in the end is killed, also where somebody has lost their patience."""
         try:
-            for worker in self._workers:
-                worker.process.send_signal(signal.SIGTERM)
+            for each in self._processes:
+                each.process.send_signal(signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
-            for worker in self._workers:
+            for each in self._processes:
                 try:
-                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+                    each.process.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     continue
         finally:
-            for worker in self._workers:
-                worker.process.kill()
-                worker.process.wait()
+            for each in self._processes:
+                each.process.kill()
+                each.process.wait()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Whoever interrupts us is heard afterwards: a process that starts meanwhile would be known to nobody."""
+    heard = list[int]()
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in _ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(signal.Signals(heard[0]))
 
 
 def _active(report: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -2,9 +2,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.orders.service import orders
-from ops.demo import slate
-from ops.demo.errors import OccupiedError
-from ops.demo.slate import cleaned
+from ops.rig import slate
+from ops.rig.errors import OccupiedError
+from ops.rig.slate import cleaned
 from ops.stack import Addresses
 from ops.stack.waiting import wait_until
 from schemas.topics import PARTITIONS
