@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import ConnectionPool
 
@@ -325,6 +325,20 @@ def test_who_reads_all_the_time_sees_no_error_and_no_gap_while_events_keep_comin
     assert len({table for _, _, table, _ in answers}) == 2
     assert min(rows for rows, *_ in answers) >= 20
     assert rebuilt(site_of(ground)).differing == 0
+
+
+def test_a_snapshot_that_is_older_than_the_rebuilt_model_shows_nothing_of_it(
+    ground: Ground, connection: Connection
+) -> None:
+    """What docs/rebuild.md warns of: nobody can be shown both the new tables and the time before they were filled."""
+    filled(ground, 1)
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    with connection.transaction():
+        connection.execute("SELECT count(*) FROM orders.progress")
+        assert rebuilt(site_of(ground)).swapped
+        assert connection.execute("SELECT count(*) FROM orders.orders").fetchall() == [(0,)]
+    with connection.transaction():
+        assert connection.execute("SELECT count(*) FROM orders.orders").fetchall() == [(4,)]
 
 
 def test_whoever_may_read_the_model_may_read_the_rebuilt_one(
