@@ -135,8 +135,9 @@ def rebuild(
     [projection] = chosen([model])
     site = rebuilding.site(settings, env or settings.environment, projection.model.name)
     with counting() as progress:
-        say = lambda line: typer.echo(line, err=True)  # noqa: E731
-        report = run_rebuild(site, progress, say, accept_differences=accept_differences)
+        report = run_rebuild(
+            site, progress, lambda line: typer.echo(line, err=True), accept_differences=accept_differences
+        )
     typer.echo(json.dumps(asdict(report), indent=2)) if as_json else _print_report(report)
     if not report.swapped:
         raise DifferenceError(
