@@ -7,6 +7,7 @@ from projections.folds.fold import Place
 from projections.verify import Log, Mark, Told, VerifyError
 from streams.kafka.topics import dead_letters_of
 from streams.kafka.wire import DEAD_LETTER
+from streams.replay import is_copy, origin_of
 
 
 class Topics:
@@ -24,6 +25,8 @@ class Topics:
             (part.topic, part.partition): begin for part, (begin, _) in bounds.items()
         }
         self.dead = frozenset(self._refused(dead_letters))
+        self.rounds = 1
+        self._round = 0
 
     def _check(self) -> None:
         for part, mark in self._marks.items():
@@ -34,9 +37,15 @@ class Topics:
                 )
 
     def read(self, wanted: Callable[[bytes], bool]) -> Iterator[Told]:
-        for batch in self._reader.within(self._bounds, wanted, self._progress):
+        before = self._round * self.size
+        self._round += 1
+        # What differs is read once more, to be explained.
+        total = max(self._round, self.rounds) * self.size
+        for batch in self._reader.within(self._bounds, wanted, lambda done, _: self._progress(before + done, total)):
             for said in batch:
-                if not said.repeats(self._ids[said.part.topic]):
+                # A copy that doesn't say of what was not applied either.
+                nameless = is_copy(said.headers) and origin_of(said.headers) is None
+                if not nameless and not said.repeats(self._ids[said.part.topic]):
                     place = Place(*said.part, said.offset, said.at, self._marks[said.part].generation)
                     yield Told(place, said.key, said.message)
 

@@ -23,6 +23,7 @@ from zlib import crc32
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from projections.brake import Brake, BrakedError
 from projections.database import DatabaseError
 from projections.letters import Letters, UndeliveredError
 from projections.models.model import ReadModel
@@ -39,6 +40,8 @@ from streams.kafka.status import PartitionStatus, Role
 
 log = logging.getLogger(__name__)
 
+#: Records that are tried apart in one transaction, which is to stay short.
+MOST_SIFTED = 500
 #: Records of one read, over all partitions: a batch is large enough for COPY, and short enough to be repeated.
 MOST_RECORDS = 10_000
 IDLE_SECONDS = 0.1
@@ -120,11 +123,15 @@ class Projector:
         self._untaken: Assignment | None = None
         self._owned: dict[Spot, Owned] = {}
         self._pending: list[_Batch] = []
+        #: Of each partition, how many records PostgreSQL has refused since it took one.
+        self._in_a_row: dict[Spot, int] = {}
         #: The first of them, on its way into the database.
         self._writing: Future[None] | None = None
         self._patience = Patience(group.name)
         self._positions: dict[Spot, Position] = {}
         self._ends: dict[Spot, int] = {}
+        #: As far as Kafka knows, while the database can't say.
+        self._guessed: dict[Spot, int] = {}
         self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
         self._status_at = self._topics_at = 0.0
         self._closing = False
@@ -212,6 +219,10 @@ class Projector:
                 self._counters.fences += 1
                 self._forget()
                 self._patience.lose()
+            except BrakedError as error:
+                # Each time: nobody but people can end it.
+                log.error("%s: waits, and tries again: %s", self._group.name, error)  # noqa: TRY400 - it says all
+                self._patience.lose()
             except _PASSING as error:
                 if self._patience.attempts == 0:
                     log.warning("%s: waits, and tries again: %s", self._group.name, error)
@@ -261,7 +272,7 @@ class Projector:
 
     def _assigned(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._positions = {}
+        self._positions, self._in_a_row, self._guessed = {}, {}, {}
         self._forget()
         self._patience.gain()
         self._tell()
@@ -327,6 +338,8 @@ class Projector:
                 self._out_of_range(spot)
             else:
                 complain(record, error)
+                # Something is strange about a topic: look at once.
+                self._topics_at = 0.0
         batched = [_Batch(spot, found) for spot, found in batches.items() if spot in self._owned]
         self._pending += batched
         taken = sum(len(batch.records) for batch in batched)
@@ -334,30 +347,57 @@ class Projector:
         self._counters.batch.observe(taken)
 
     def _apply(self, batch: _Batch) -> None:
-        """All of it; what PostgreSQL refuses is looked for by halves, and becomes a dead letter alone."""
+        """All of it. Where PostgreSQL refuses, it is looked for what: that becomes a dead letter alone."""
         owned = self._owned[batch.spot]
         # Half of it may have been applied before the other half had to wait.
-        parts = [[record for record in batch.records if record.offset() >= owned.next_offset]]
-        read, batch.read = batch.read, None
-        while parts:
-            part = parts.pop()
-            try:
-                self._write(owned, part, read or self._reader.read(owned, part, batch.dead), batch.dead)
-            except UnwritableError as error:
-                if len(part) == 1:
-                    self._bury(owned, [(part[0], str(error))], batch.dead)
-                    parts.append(part)
-                else:
+        records = [record for record in batch.records if record.offset() >= owned.next_offset]
+        read, batch.read = batch.read or self._reader.read(owned, records, batch.dead), None
+        self._bury(owned, read.refused, batch.dead)
+        end = records[-1].offset() + 1
+        began = time.perf_counter()
+        try:
+            self._store.write(owned, read.rows, end)
+        except UnwritableError:
+            for first in range(0, len(read.said), MOST_SIFTED):
+                beyond = first + MOST_SIFTED
+                self._sift(
+                    batch,
+                    read.said[first:beyond],
+                    read.said[beyond].offset() if beyond < len(read.said) else end,
+                )
+        else:
+            self._counters.decided += len(read.said)
+            if read.said:
+                self._in_a_row[batch.spot] = 0
+        self._counters.flush_seconds.observe(time.perf_counter() - began)
+        self._positions[batch.spot] = Position(owned.next_offset, owned.topic_id)
+
+    def _sift(self, batch: _Batch, records: list[Fetched], end: int) -> None:
+        """By halves. Nobody is buried before all were tried, as it may be the table that is to blame."""
+        owned, refused = self._owned[batch.spot], list[tuple[Fetched, str]]()
+        brake = Brake(len(records), self._in_a_row.get(batch.spot, 0))
+        with self._store.begun(owned, end) as begun:
+            parts = [records]
+            while parts:
+                part = parts.pop()
+                cause = begun.refusal(self._reader.read(owned, part).rows)
+                if cause is None:
+                    brake.take()
+                elif len(part) > 1:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
-            read = None
-            self._positions[batch.spot] = Position(owned.next_offset, owned.topic_id)
-
-    def _write(self, owned: Owned, records: list[Fetched], read: Read, dead: set[int]) -> None:
-        self._bury(owned, read.refused, dead)
-        began = time.perf_counter()
-        self._store.write(owned, read.rows, records[-1].offset() + 1)
-        self._counters.flush_seconds.observe(time.perf_counter() - began)
+                else:
+                    refused.append((part[0], cause))
+                    if brake.refuse():
+                        self._counters.brakes += 1
+                        raise BrakedError(
+                            f"{owned.topic}[{owned.partition}] from {owned.next_offset} on: PostgreSQL refuses record "
+                            f"after record, so its table is to blame, and none becomes a dead letter. Mend the table; "
+                            f"the records wait. It says of {part[0].offset()}: {cause}"
+                        )
+            self._bury(owned, refused, batch.dead)
+        self._in_a_row[batch.spot] = brake.in_a_row
+        self._counters.decided += len(records) - len(refused)
 
     def _bury(self, owned: Owned, refused: list[tuple[Fetched, str]], dead: set[int]) -> None:
         """Before the progress that passes them by."""
@@ -391,6 +431,8 @@ class Projector:
     def _look_at_ends(self) -> None:
         """Asked for where nothing is read for now, as what librdkafka knows by itself stands still then, too."""
         asks = self._patience.attempts > 0
+        if self._untaken is not None and asks:
+            self._guess(self._untaken)
         for spot in self._owned:
             try:
                 if asks:
@@ -401,6 +443,16 @@ class Projector:
                 return  # the broker is away: what was known stands
             self._ends[spot] = end
 
+    def _guess(self, assignment: Assignment) -> None:
+        """By what the group has committed: the database, which knows, is away."""
+        spots = [TopicPartition(topic, number) for topic in self._group.inputs for number in assignment.active]
+        try:
+            for place in self._consumer.committed(spots, timeout=STATUS_SECONDS):
+                low, end = self._consumer.get_watermark_offsets(place, timeout=STATUS_SECONDS)
+                self._guessed[place.topic, place.partition] = end - max(low, place.offset)
+        except KafkaException:
+            return  # the broker is away, too: what was known stands
+
     def _tell(self) -> None:
         assignment = self._assignment
         if assignment is None:
@@ -410,6 +462,8 @@ class Projector:
 
     def _status(self, number: int) -> PartitionStatus:
         owned = [(spot, found) for spot, found in self._owned.items() if spot[1] == number]
-        lag = sum(max(0, self._ends.get(spot, 0) - found.next_offset) for spot, found in owned)
+        guessed = sum(lag for spot, lag in self._guessed.items() if spot[1] == number)
+        known = sum(max(0, self._ends.get(spot, 0) - found.next_offset) for spot, found in owned)
+        lag = known if owned else guessed
         role: Role = "active" if owned else "waiting"
         return PartitionStatus(number, role, lag, restored=0, to_restore=0, eta_seconds=None, parked=0)

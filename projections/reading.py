@@ -18,6 +18,8 @@ class Read:
     """What a batch says."""
 
     rows: Rows
+    #: Records that the rows came from.
+    said: list[Fetched] = field(default_factory=list)
     #: Records that say nothing anybody could apply, and why.
     refused: list[tuple[Fetched, str]] = field(default_factory=list)
 
@@ -45,7 +47,7 @@ class Reader:
                 except UnfitEventError as error:
                     message = Undecodable(Reason.INVALID, str(error))
                 else:
-                    self._counters.decided += 1
+                    read.said.append(record)
             if isinstance(message, Undecodable):
                 read.refused.append((record, str(message)))
         return read

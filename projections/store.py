@@ -1,6 +1,6 @@
 """Batches into PostgreSQL: rows, and how far their partition is, in one transaction or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,10 +9,12 @@ from psycopg.sql import Identifier
 
 from projections import database, queries
 from projections.database import DatabaseAwayError, DatabaseError
-from projections.models.model import ReadModel, Rows
+from projections.models.model import ReadModel, Rows, Table
 from projections.upsert import Upsert
 
 _SQL = queries.load("progress")
+#: What PostgreSQL has against values. All else is about the server, or about a table as a whole.
+_UNWRITABLE = (DataError, IntegrityError)
 
 
 class UnwritableError(DatabaseError):
@@ -34,6 +36,35 @@ class Owned:
     next_offset: int
     epoch: int
     generation: int
+
+
+class Begun:
+    """A transaction that is fenced, and has advanced already."""
+
+    def __init__(self, model: ReadModel, upserts: Mapping[Table, Upsert], connection: Connection) -> None:
+        self._model = model
+        self._upserts = upserts
+        self._connection = connection
+
+    def write(self, rows: Rows) -> int:
+        """How many rows are new or other than before."""
+        changed = 0
+        with self._connection.cursor() as cursor:
+            for table, merged in rows:
+                self._upserts[table].copy(cursor, merged)
+                changed += self._upserts[table].merge(cursor)
+        return changed
+
+    def refusal(self, rows: Rows) -> str | None:
+        """Write these, or say what PostgreSQL has against them: then none of them is there, and the rest stays."""
+        try:
+            with self._connection.transaction():
+                self.write(rows)
+                for table, _ in rows:
+                    self._connection.execute(self._upserts[table].clear)
+        except _UNWRITABLE as error:
+            return f"{self._model.name}: {_told(error)}"
+        return None
 
 
 class Store:
@@ -66,8 +97,13 @@ class Store:
         The one exception is a connection that breaks at the commit: whoever repeats it is told FencedError if it had
         come through.
         """
+        with self.begun(owned, next_offset) as batch:
+            return batch.write(rows)
+
+    @contextmanager
+    def begun(self, owned: Owned, next_offset: int) -> Iterator["Begun"]:
+        """A batch that is written piece by piece, and is there whole or not at all; see `write`."""
         where = {"topic": owned.topic, "partition": owned.partition, "epoch": owned.epoch, "first": owned.next_offset}
-        changed = 0
         with self._transaction() as connection:
             # First, so that a batch of somebody who is fenced costs nothing, and who is to fence us waits for its end.
             if connection.execute(_SQL["advance"], where | {"next_offset": next_offset}).rowcount != 1:
@@ -75,12 +111,8 @@ class Store:
                     f"{self._model.name}: {owned.topic}[{owned.partition}] is not at {owned.next_offset} in our epoch "
                     f"{owned.epoch} any more"
                 )
-            with connection.cursor() as cursor:
-                for table, merged in rows:
-                    self._upserts[table].copy(cursor, merged)
-                    changed += self._upserts[table].merge(cursor)
+            yield Begun(self._model, self._upserts, connection)
         owned.next_offset = next_offset
-        return changed
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -90,7 +122,7 @@ class Store:
                 connection.execute(_SQL["lock"], {"model": self._schema})
                 connection.execute(_SQL["enter"].format(schema=Identifier(self._schema)))
                 yield connection
-        except (DataError, IntegrityError) as error:
+        except _UNWRITABLE as error:
             raise UnwritableError(f"{self._model.name}: {_told(error)}") from error
         except Error as error:
             # All else passes, or is mended by people: a server that restarts, a full disk, a deadlock, a missing table.

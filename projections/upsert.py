@@ -71,6 +71,8 @@ class Upsert:
                 for name, kind in table.columns.items()
             ),
         )
+        #: Of a transaction that goes on with other rows.
+        self.clear = SQL("DELETE FROM {}").format(staged)
         self._copy = SQL("COPY {} FROM STDIN").format(staged)
         self._merge = SQL("INSERT INTO {} AS t ({}) SELECT {} FROM {} ON CONFLICT ({}) DO {}").format(
             Identifier(table.name),

@@ -7,18 +7,24 @@ cut into ranges, and the topics are read once for each; records of other keys ar
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from psycopg import Connection, IsolationLevel
+from psycopg.conninfo import make_conninfo
 from psycopg.errors import UndefinedTable
 from psycopg.sql import SQL, Identifier
 
-from projections import queries
+from projections import database, queries
 from projections.database import DatabaseError
 from projections.folds.fold import Fold, Model, Place, Row, Table
+from projections.models import MODELS
+from projections.models.model import Place as Applied
+from projections.trial import Trial
 from schemas.errors import OrderflowError
 from schemas.message import Message
 from schemas.topics import PARTITIONS
@@ -71,6 +77,8 @@ class Log(Protocol):
     begins: Mapping[tuple[str, int], int]
     #: Where those lie that the projector could not apply.
     dead: frozenset[tuple[str, int, int]]
+    #: How often it is going to be read, for who shows how far that is.
+    rounds: int
 
     def read(self, wanted: Callable[[bytes], bool]) -> Iterator[Told]:
         """Those of the wanted keys, each partition in its order; repeats of a replay are left out."""
@@ -122,7 +130,7 @@ class Verdict:
     dead_letters: int
     undecodable: int
     misplaced: tuple[str, ...]
-    #: Those of the dead letters that could have been applied: rows that pass may still lack what they say.
+    #: Those of the dead letters that could be applied now: rows lack what they say.
     refused: tuple[str, ...]
     seconds: float
 
@@ -141,11 +149,13 @@ def verify(
         before = _identity(connection, model)
         marks = _marks(connection, model)
         log = opened(marks)
-        check = _Check(connection, model, log, {(mark.topic, mark.partition): mark for mark in marks})
-        ranges = max(1, -(-log.size // records_at_once))
-        for number in range(ranges):
-            check.range(number, ranges)
-        explained = check.explained()
+        ranges = log.rounds = max(1, -(-log.size // records_at_once))
+        with ExitStack() as stack:
+            trying = partial(_trial, stack, connection, model)
+            check = _Check(connection, model, log, {(mark.topic, mark.partition): mark for mark in marks}, trying)
+            for number in range(ranges):
+                check.range(number, ranges)
+            explained = check.explained()
         if _identity(connection, model) != before:
             raise VerifyError(f"the read model {model.name} was swapped for a rebuilt one meanwhile; verify it again")
     return Verdict(
@@ -156,12 +166,20 @@ def verify(
         check.differing,
         explained,
         check.older,
-        len(log.dead),
+        len(log.dead) - check.applicable,
         len(check.undecodable),
         tuple(sorted(check.misplaced)),
         tuple(sorted(check.refused)),
         round(time.monotonic() - began, 1),
     )
+
+
+def _trial(stack: ExitStack, connection: Connection, model: Model) -> Trial:
+    """On a connection of its own: the one that is verified only reads."""
+    [projected] = [each for each in MODELS if each.name == model.name]
+    known = connection.info
+    dsn = make_conninfo(known.dsn, password=known.password or None)
+    return Trial(projected, stack.enter_context(closing(database.opened(dsn))))
 
 
 def _marks(connection: Connection, model: Model) -> list[Mark]:
@@ -184,8 +202,21 @@ def _identity(connection: Connection, model: Model) -> Any:
 class _Check:
     """Range by range."""
 
-    def __init__(self, connection: Connection, model: Model, log: Log, marks: Mapping[tuple[str, int], Mark]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        model: Model,
+        log: Log,
+        marks: Mapping[tuple[str, int], Mark],
+        trying: Callable[[], Trial],
+    ) -> None:
         self._connection, self._model, self._log, self._marks = connection, model, log, marks
+        self._trying = trying
+        self._trial: Trial | None = None
+        #: Dead letters, by whether they could be applied now.
+        self._tried = dict[Place, bool]()
+        #: Those that could, by the key of the record.
+        self._lost = defaultdict[str, set[str]](set)
         self._tables = {table.name: table for table in model.tables}
         self.rows = self.differing = self.older = 0
         self.undecodable, self.misplaced, self.refused = set[str](), set[str](), set[str]()
@@ -214,11 +245,14 @@ class _Check:
         return {self._key(row): row.values for row in rows}
 
     def _concerned(self, told: Told) -> Iterator[tuple[int, Fold[Any], str]]:
-        """The folds that a record says something to. One that was not applied says nothing."""
+        """The folds that a record says something to.
+
+        A dead letter says nothing, unless it could be applied now: rows that lack it are not what they should be.
+        """
         if (told.place.topic, told.place.partition, told.place.offset) in self._log.dead:
-            if isinstance(told.message, Message) and told.message.record_key == told.key:
-                self.refused.add(str(told.place))
-            return
+            if not self._applicable(told):
+                return
+            self._lost[told.key].add(str(told.place))
         if isinstance(told.message, Undecodable):
             self.undecodable.add(str(told.place))
             return
@@ -229,6 +263,22 @@ class _Check:
                     self.misplaced.add(str(told.place))
                     return
                 yield number, fold, fold.subject(told.message)
+
+    @property
+    def applicable(self) -> int:
+        return sum(self._tried.values())
+
+    def _applicable(self, told: Told) -> bool:
+        message, place = told.message, told.place
+        if isinstance(message, Undecodable) or message.record_key != told.key:
+            return False
+        if place not in self._tried:
+            if self._trial is None:
+                self._trial = self._trying()
+            self._tried[place] = partition_of(told.key.encode(), PARTITIONS) == place.partition and self._trial.takes(
+                message, Applied(place.partition, place.offset, place.at)
+            )
+        return self._tried[place]
 
     def _actual(self, table: Table, first: str, last: str) -> Iterator[tuple[Any, ...]]:
         statement = _SQL["rows"].format(
@@ -252,6 +302,7 @@ class _Check:
             self.older += 1
             return
         self.differing += 1
+        self.refused |= self._lost.get(named[table.by], set())
         if len(self._found) < MOST_EXPLAINED:
             pairs = zip(table.columns, expected or _nothing(table), actual or _nothing(table), strict=True)
             columns = {column: (should, holds) for column, should, holds in pairs if should != holds}

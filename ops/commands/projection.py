@@ -71,7 +71,8 @@ def verify(
     """Fold the events once more, independently, and compare the result with the tables, row by row.
 
     Rows and offsets are read in one snapshot, the topics up to exactly those offsets: the projector may go on running.
-    Each row that differs is printed with the events that it should have heard. Exits with 1 if there is one.
+    Each row that differs is printed with the events that it should have heard; a dead letter that could be applied now
+    is one of them. Exits with 1 if there is one.
 
     Examples:
         orderflow projection verify
@@ -201,7 +202,8 @@ def _print(verdict: "Verdict") -> None:
     if verdict.refused:
         first = ", ".join(verdict.refused[:5])
         typer.echo(
-            f"! {len(verdict.refused)} dead letters could have been applied, and no row shows what they say: {first}"
+            f"! {len(verdict.refused)} dead letters could be applied now, and rows lack what they say: {first}; they "
+            f"come back when the read model {verdict.model} is filled anew (docs/order-database.md)"
         )
     left_out = {
         "dead letters": verdict.dead_letters,

@@ -94,6 +94,11 @@ COUNTS = (
         "Writes withheld without a lease, and records of an older owner that were ignored.",
         _plain(lambda counters: counters.fences),
     ),
+    Count(
+        "orderflow_brakes",
+        "Batches withheld because the database refused record after record: a table is wrong.",
+        _plain(lambda counters: counters.brakes),
+    ),
     Count("orderflow_wake_ups", "Keys woken at their deadline.", _plain(lambda counters: counters.wake_ups)),
     Count(
         "orderflow_records_restored",

@@ -58,6 +58,8 @@ class Counters:
     unparked: int = 0
     #: Times that a write was withheld because the lease had run out, and records of an older owner that were ignored.
     fences: int = 0
+    #: Times that a batch was withheld because the database refused too many of its records.
+    brakes: int = 0
     wake_ups: int = 0
     #: Changelog records that were read to rebuild state.
     restored: int = 0

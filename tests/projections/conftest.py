@@ -1,6 +1,7 @@
 """A database of its own for each test, on the shared server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from psycopg import Connection
@@ -8,6 +9,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from ops.stack import Addresses
+from ops.stack.layout import Layout
+from ops.stack.postgres import Postgres
+from ops.stack.state import State
 from projections import database
 
 
@@ -25,3 +29,13 @@ def dsn(stack: Addresses, unique: str) -> Iterator[str]:
 def connection(dsn: str) -> Iterator[Connection]:
     with database.opened(dsn) as connection:
         yield connection
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Postgres]:
+    """A server of its own, for what others must not feel."""
+    layout = Layout(tmp_path / "stack")
+    layout.make()
+    postgres = Postgres(layout, State(layout.state))
+    yield postgres
+    postgres.down()

@@ -4,10 +4,14 @@ from typing import Any
 
 from psycopg.sql import SQL, Composed, Identifier
 
+from ops.reading import Reader
+from ops.verification import opening
 from projections import database, migrations
 from projections.engine import Ground as Site
 from projections.engine import ProjectionEngine, service_of
+from projections.folds.catalogue import MODELS as FOLDS
 from projections.models.model import ReadModel
+from projections.verify import Verdict, verify
 from streams.codec import Codec
 from streams.kafka.topics import dead_letters_of
 from streams.registry import Registry
@@ -56,6 +60,12 @@ class Ground:
     def applied(self, model: ReadModel) -> int:
         """Records of all its partitions."""
         return sum(offset for (offset,) in self.rows(f"{model.name}.progress", "next_offset"))
+
+    def verdict(self, model: ReadModel) -> Verdict:
+        """Of its rows, held against the log."""
+        with Reader(self.broker.client, self.broker.codec) as reader, database.opened(self.dsn) as connection:
+            opened = opening(reader, model.name, self.environment, lambda _done, _total: None)
+            return verify(connection, FOLDS[model.name], opened)
 
     def dead_letters(self, model: ReadModel) -> list[Lying]:
         return self.broker.read(self._letters(model))

@@ -6,16 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 import psutil
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from ops.stack import Addresses
-from ops.stack.layout import Layout
 from ops.stack.postgres import Postgres
-from ops.stack.state import State
 from projections import database
 from projections.models import orders
 from schemas.orders import OrderCreated
@@ -78,16 +75,6 @@ def test_a_projector_that_is_killed_loses_nothing_and_repeats_nothing(
     assert len(ground.rows("orders.order_items", "order_id")) == 12
     # A dead letter comes at least once: its headers name its place.
     assert {letter.partition for letter in ground.dead_letters(orders.MODEL)} == {0, 1, 2, 3}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Postgres]:
-    """One of its own, to be killed."""
-    layout = Layout(tmp_path / "stack")
-    layout.make()
-    postgres = Postgres(layout, State(layout.state))
-    yield postgres
-    postgres.down()
 
 
 @pytest.mark.slow

@@ -156,7 +156,9 @@ def test_a_model_that_is_swapped_meanwhile_is_not_judged(keep: Callable[[Model],
         verify(connection, ORDERS, swapped)
 
 
-def test_records_that_were_never_applied_are_left_out_and_counted(keep: Callable[[Model], Ledger], dsn: str) -> None:
+def test_records_that_were_never_applied_are_counted_and_missed_if_they_could_be_now(
+    keep: Callable[[Model], Ledger], dsn: str
+) -> None:
     ledger = keep(ORDERS)
     ground, name = ledger.ground, ORDERS_EVENTS.name(ledger.ground.environment)
     created = example_of(OrderCreated)
@@ -165,21 +167,37 @@ def test_records_that_were_never_applied_are_left_out_and_counted(keep: Callable
     end = ledger.reader.bounds(ledger.parts)[ledger.parts[partition]][1]
     dead_letters = dead_letters_of("orders-projection", ground.environment)
     make(ground.client["bootstrap.servers"], dead_letters, partitions=PARTITIONS)
-    told = {"topic": name, "partition": str(partition), "offset": str(end), "cause": "a test"}
+    twice = created.model_copy(update={"items": created.items * 2})
     mark = {"topicId": ledger.reader.ids([name])[name], "topic": name, "partition": 0, "offset": 0, "run": "r"}
 
     ground.put(ORDERS_EVENTS, value, key)
-    ground.put(dead_letters, value, key, headers={DEAD_LETTER + each: text.encode() for each, text in told.items()})
+    ground.put(ORDERS_EVENTS, ground.codec.encode(twice), key)
+    for offset in (end, end + 1):
+        told = {"topic": name, "partition": str(partition), "offset": str(offset), "cause": "a test"}
+        ground.put(dead_letters, value, key, headers={DEAD_LETTER + each: text.encode() for each, text in told.items()})
     ground.put(ORDERS_EVENTS, value, key, headers={MARK: json.dumps(mark).encode()})
+    ground.put(ORDERS_EVENTS, value, key, headers={MARK: b"{}"})
     ground.put(ORDERS_EVENTS, value, b"00000000-0000-0000-0000-000000000000", partition=partition)
     ground.put(ORDERS_EVENTS, b"no record", key)
     ground.flush()
-    ledger.change("UPDATE progress SET next_offset = %(end)s WHERE partition = %(p)s", {"end": end + 4, "p": partition})
+    ledger.change("UPDATE progress SET next_offset = %(end)s WHERE partition = %(p)s", {"end": end + 6, "p": partition})
 
     found = verdict(ledger, dsn)
-    assert (found.differing, found.dead_letters, found.undecodable) == (0, 1, 1)
-    assert found.misplaced == (f"{name}-{partition}@{end + 2}",)
+    # The first could be applied now: rows lack it. The second has two items of one product.
+    assert {each.key[0] for each in found.differences if each.missing} == {created.orderId}
+    assert (found.differing, found.dead_letters, found.undecodable) == (1 + len(created.items), 1, 2)
     assert found.refused == (f"{name}-{partition}@{end}",)
+
+
+def test_how_far_it_is_rises_over_all_ranges_up_to_the_end(keep: Callable[[Model], Ledger], dsn: str) -> None:
+    ledger, seen = keep(ORDERS), list[tuple[int, int]]()
+    opened = opening(ledger.reader, "orders", ledger.ground.environment, lambda *each: seen.append(each))
+    with database.opened(dsn) as connection:
+        found = verify(connection, ORDERS, opened, records_at_once=50)
+    assert found.ranges > 1
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {found.ranges * found.records}
+    assert seen[-1] == (found.ranges * found.records,) * 2
 
 
 def test_rows_of_a_topic_that_was_made_anew_are_not_judged_by_it(keep: Callable[[Model], Ledger], dsn: str) -> None:

@@ -36,7 +36,7 @@ def test_before_there_is_an_engine_there_is_a_scrape() -> None:
 def test_every_plain_count_reads_a_counter_of_its_own() -> None:
     names = ("consumed", "skipped", "repeats", "replayed", "decided", "sent", "changelog_records", "parked", "unparked")
     counted = engine()
-    for number, name in enumerate((*names, "fences", "wake_ups", "restored"), start=1):
+    for number, name in enumerate((*names, "fences", "brakes", "wake_ups", "restored"), start=1):
         setattr(counted.counters, name, number)
     registry = scraped(counted)
     plain = [count for count in COUNTS if not count.labels]

@@ -103,12 +103,13 @@ class Ground:
         *,
         partition: int | None = None,
         headers: Mapping[str, bytes] | None = None,
+        at: int = 0,
     ) -> None:
-        """Any record anywhere; `flush` waits for it."""
+        """Any record anywhere, of any time in millis, which is now by default; `flush` waits for it."""
         name = topic if isinstance(topic, str) else topic.name(self.environment)
         if partition is None:
             partition = partition_of(key or b"", PARTITIONS)
-        self._producer.produce(name, value, key, partition, headers=list((headers or {}).items()))
+        self._producer.produce(name, value, key, partition, timestamp=at, headers=list((headers or {}).items()))
         self._producer.poll(0)
 
     def flush(self) -> None:
