@@ -19,7 +19,7 @@ from projections.rebuild.site import RebuildError, Site
 from streams.confluent import ConfluentRegistry
 from tests.projections.ground import Ground
 from tests.projections.rebuilding import Moment, elsewhere, rebuilt, site_of
-from tests.projections.test_kills import SECONDS, registry, server  # noqa: F401 - fixtures
+from tests.projections.test_kills import SECONDS, registry  # noqa: F401 - a fixture
 from tests.projections.test_projector import changed, created, seen, some, totals
 from tests.streams.kafka.engines import running, until
 
@@ -80,7 +80,7 @@ def test_a_rebuild_that_is_killed_changes_nothing_that_is_read_and_the_next_one_
 def test_a_database_that_is_killed_under_a_rebuild_comes_back_with_the_model_that_served(
     stack: Addresses,
     unique: str,
-    server: Postgres,  # noqa: F811
+    server: Postgres,
     monkeypatch: pytest.MonkeyPatch,
     place: tuple[Any, str],
 ) -> None:
