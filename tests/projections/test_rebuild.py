@@ -11,6 +11,7 @@ from functools import partial
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 from psycopg import Connection, IsolationLevel
 from psycopg.sql import SQL, Identifier
@@ -19,6 +20,7 @@ from psycopg_pool import ConnectionPool
 from ops.reading import Reader
 from ops.stack import Addresses
 from projections import database
+from projections.api.app import Site, create
 from projections.folds.catalogue import MODELS as FOLDS
 from projections.models import MODELS, orders, payments
 from projections.models.model import ReadModel
@@ -30,6 +32,7 @@ from projections.rebuild.swap import rollback
 from schemas.payments import RefundRequested
 from schemas.topics import ORDERS_EVENTS
 from streams.confluent import ConfluentRegistry
+from tests.projections.api.conftest import serving
 from tests.projections.ground import Ground
 from tests.projections.histories import MILLIS
 from tests.projections.ledger import Ledger
@@ -325,6 +328,38 @@ def test_who_reads_all_the_time_sees_no_error_and_no_gap_while_events_keep_comin
     assert len({table for _, _, table, _ in answers}) == 2
     assert min(rows for rows, *_ in answers) >= 20
     assert rebuilt(site_of(ground)).differing == 0
+
+
+def test_whoever_asks_the_api_gets_the_order_through_every_swap(ground: Ground, dsn: str, stack: Addresses) -> None:
+    """At 50 a second, while the model is rebuilt, swapped, and brought back."""
+    known, *_ = filled(ground)
+    ended, answers = Event(), list[tuple[int, str | None]]()
+
+    def poll(api: httpx.Client) -> None:
+        while not ended.wait(1 / 50):
+            answer = api.get(f"/orders/{known}")
+            answers.append((answer.status_code, answer.json().get("orderId")))
+
+    def more() -> None:
+        before = len(answers)
+        until(lambda: len(answers) > before + 10, engine)
+
+    kafka, registry = {"bootstrap.servers": stack.kafka}, {"url": stack.registry}
+    site = Site(environment=ground.environment, dsn=dsn, kafka=kafka, registry=registry, asks_for_keys=False)
+    engine = ground.engine(orders.MODEL)
+    with serving(create(site)) as api, ThreadPoolExecutor(1) as hands, running(engine):
+        until(lambda: len(active(engine)) == 4, engine)
+        polling = hands.submit(poll, api)
+        try:
+            more()
+            rebuilt(site_of(ground))
+            more()
+            rollback(site_of(ground))
+            more()
+        finally:
+            ended.set()
+        polling.result()
+    assert set(answers) == {(200, known)}
 
 
 def test_a_snapshot_that_is_older_than_the_rebuilt_model_shows_nothing_of_it(
