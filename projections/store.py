@@ -70,9 +70,11 @@ class Begun:
 class Store:
     """Of one read model. It connects when it is needed, and anew after whatever went wrong with a connection."""
 
-    def __init__(self, dsn: str, model: ReadModel) -> None:
+    def __init__(self, dsn: str, model: ReadModel, schema: str | None = None) -> None:
+        """`schema`: another one than the model's own, with the same tables."""
         self._dsn = dsn
         self._model = model
+        self._schema = schema or model.name
         self._upserts = {table: Upsert(table) for table in model.tables}
         self._connection: Connection | None = None
 
@@ -117,8 +119,8 @@ class Store:
         try:
             connection = self._connected()
             with connection.transaction():
-                connection.execute(_SQL["lock"], {"model": self._model.name})
-                connection.execute(_SQL["enter"].format(schema=Identifier(self._model.name)))
+                connection.execute(_SQL["lock"], {"model": self._schema})
+                connection.execute(_SQL["enter"].format(schema=Identifier(self._schema)))
                 yield connection
         except _UNWRITABLE as error:
             raise UnwritableError(f"{self._model.name}: {_told(error)}") from error

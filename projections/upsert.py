@@ -3,7 +3,7 @@
 The statements are made from the declaration of the table, since each column stands in four places of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,22 +31,37 @@ def _json(value: Any) -> str:
     return _text(msgspec.json.encode(value).decode())
 
 
-_WRITTEN: Mapping[Type, Callable[[Any], str]] = {
+_WRITTEN: dict[Type, Callable[[Any], str]] = {
     "uuid": _text,
     "text": _text,
     "text[]": _array,
     "jsonb": _json,
     "integer": str,
     "bigint": str,
-    "timestamptz": str,
 }
+
+
+class Lines:
+    """Rows of one table as COPY reads them."""
+
+    def __init__(self, table: Table, stamp: Callable[[int], str] = str) -> None:
+        """`stamp`: how a time is written; in millis, unless somebody needs more."""
+        written = {**_WRITTEN, "timestamptz": stamp}
+        self._columns = tuple((name, written[kind]) for name, kind in table.columns.items())
+
+    def line(self, row: Columns) -> str:
+        fields = []
+        for name, written in self._columns:
+            value = row.get(name)
+            fields.append(_NULL if value is None else written(value))
+        return "\t".join(fields) + "\n"
 
 
 class Upsert:
     """Of one table, on any connection whose search path finds it."""
 
     def __init__(self, table: Table) -> None:
-        self._columns = tuple((name, _WRITTEN[kind]) for name, kind in table.columns.items())
+        self.line = Lines(table).line
         staged, columns = Identifier(f"staged_{table.name}"), SQL(", ").join(map(Identifier, table.columns))
         self.stage = SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS").format(
             staged,
@@ -76,14 +91,6 @@ class Upsert:
     def merge(self, cursor: Cursor[Any]) -> int:
         """What was copied; how many rows are new or other than before."""
         return cursor.execute(self._merge).rowcount
-
-    def line(self, row: Columns) -> str:
-        """A row as COPY reads it."""
-        fields = []
-        for name, written in self._columns:
-            value = row.get(name)
-            fields.append(_NULL if value is None else written(value))
-        return "\t".join(fields) + "\n"
 
 
 def _unstaged(name: str, kind: Type) -> Composable:

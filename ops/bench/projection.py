@@ -38,7 +38,7 @@ _PRICE = 1_999
 _PRODUCTS = 1_000
 _CUSTOMERS = 10_000
 _BARE = "bare"
-_PROJECTOR = Job("projector", ("projection", "run", orders.MODEL.name))
+PROJECTOR = Job("projector", ("projection", "run", orders.MODEL.name))
 #: The first tenth pays for connections and caches.
 _WARMING = 0.1
 _LOOK_SECONDS = 0.02
@@ -73,7 +73,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
             Publisher(client, Codec(registry, ENVIRONMENT), ENVIRONMENT) as publisher,
         ):
             for number in range(count // EVENTS_PER_ORDER):
-                for message in _order(number):
+                for message in order(number):
                     publisher.send(message)
             publisher.flush()
         events = count // EVENTS_PER_ORDER * EVENTS_PER_ORDER
@@ -81,7 +81,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
         connection = scope.enter_context(database.opened(dsn))
         migrations.migrate(connection, _BARE, migrations.of(orders.MODEL.name))
         directory = Path(scope.enter_context(TemporaryDirectory(prefix="orderflow-bench-")))
-        with Fleet([_PROJECTOR], directory, told(addresses, ENVIRONMENT, database=dsn)) as fleet:
+        with Fleet([PROJECTOR], directory, told(addresses, ENVIRONMENT, database=dsn)) as fleet:
             seconds, cpu, measured = _measured(connection, fleet, events)
         rows = sum(_count(connection, table) for table in orders.MODEL.tables)
         say(f"projected {measured / seconds:.0f} events/s, into {rows} rows")
@@ -97,7 +97,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
     )
 
 
-def _order(number: int) -> Iterator[Message]:
+def order(number: int) -> Iterator[Message]:
     order_id, at = derived_id("bench", "order", number), _now()
     customer = derived_id("bench", "customer", number % _CUSTOMERS)
     products = [derived_id("bench", "product", (number * ITEMS + each) % _PRODUCTS) for each in range(ITEMS)]

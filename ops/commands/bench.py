@@ -71,5 +71,31 @@ def projection(
     typer.echo(json.dumps(asdict(figures)) if as_json else _text(asdict(figures)))
 
 
+@app.command()
+def rebuild(
+    orders: Annotated[int, typer.Option(min=100, help="Orders, of four events each, that are projected before.")] = (
+        50_000
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """The read model of orders made anew: filled from the topics, compared with the one that serves, and swapped.
+
+    Starts what is missing and stops it again. Topics and database of the environment "bench" are removed first. With
+    --json the last line is one object.
+
+    Examples:
+        orderflow bench rebuild
+
+        orderflow bench rebuild --orders 1000000 --json | tail -n 1 | jq .seconds
+    """
+    from ops.bench.rebuild import run  # noqa: PLC0415 - the help of all verbs stays quick
+    from ops.settings import load  # noqa: PLC0415
+    from ops.stack.progress import OnTerminal  # noqa: PLC0415
+
+    with OnTerminal() as report:
+        figures = run(load(), report, lambda line: typer.echo(line, err=True), orders)
+    typer.echo(json.dumps(asdict(figures)) if as_json else _text(asdict(figures)))
+
+
 def _text(figures: dict[str, object]) -> str:
     return "\n".join(f"{name:18} {figure}" for name, figure in figures.items())

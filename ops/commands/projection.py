@@ -9,6 +9,8 @@ import typer
 from ops.commands.options import AsJson, Environment
 
 if TYPE_CHECKING:
+    from projections.rebuild.compare import Difference as Rebuilt
+    from projections.rebuild.run import Report
     from projections.verify import Difference, Verdict
 
 app = typer.Typer(no_args_is_help=True, help="The read models of the Order Database.")
@@ -101,6 +103,93 @@ def verify(
         _print(verdict)
     if differing := sum(verdict.differing for verdict in verdicts):
         raise DifferenceError(f"{differing} rows are not what their events make of them")
+
+
+@app.command()
+def rebuild(
+    model: Annotated[str, typer.Argument(help="Which read model.")],
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Swap also where rows are others than before.")
+    ] = False,
+    env: Environment = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a read model anew from its topics, beside the one that serves, compare the two, and swap them.
+
+    Readers and the projector go on meanwhile. Each row that differs is named, and stops the swap unless it is accepted;
+    what was rebuilt stays then, and the next run goes on from it. So it does after whatever ended a run. The model that
+    served before is kept: `orderflow projection rollback` brings it back.
+
+    Examples:
+        orderflow projection rebuild orders
+
+        orderflow projection rebuild orders --accept-differences --json | jq .held_ms
+    """
+    from ops import rebuilding  # noqa: PLC0415 - the help of all verbs stays quick
+    from ops.commands.telling import counting  # noqa: PLC0415
+    from ops.projecting import chosen  # noqa: PLC0415
+    from ops.settings import load  # noqa: PLC0415
+    from projections.rebuild.run import rebuild as run_rebuild  # noqa: PLC0415
+    from projections.verify import DifferenceError  # noqa: PLC0415
+
+    settings = load()
+    [projection] = chosen([model])
+    site = rebuilding.site(settings, env or settings.environment, projection.model.name)
+    with counting() as progress:
+        report = run_rebuild(
+            site, progress, lambda line: typer.echo(line, err=True), accept_differences=accept_differences
+        )
+    typer.echo(json.dumps(asdict(report), indent=2)) if as_json else _print_report(report)
+    if not report.swapped:
+        raise DifferenceError(
+            f"{report.differing} rows of {model} are not what their events make of them; not swapped. If the rebuilt "
+            f"ones are right: orderflow projection rebuild {model} --accept-differences"
+        )
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="Which read model.")],
+    env: Environment = None,
+) -> None:
+    """Bring back what served before the last rebuild, or before the last rollback; the projector catches it up.
+
+    Until it has, readers see that model as it was when it was put aside.
+
+    Examples:
+        orderflow projection rollback orders
+    """
+    from ops import rebuilding  # noqa: PLC0415 - the help of all verbs stays quick
+    from ops.projecting import chosen  # noqa: PLC0415
+    from ops.settings import load  # noqa: PLC0415
+    from projections.rebuild import swap  # noqa: PLC0415
+
+    settings = load()
+    [projection] = chosen([model])
+    held = swap.rollback(rebuilding.site(settings, env or settings.environment, projection.model.name))
+    typer.echo(f"{model}: what served before is back; the projector waited {held * 1_000:.0f} ms", err=True)
+
+
+def _print_report(report: "Report") -> None:
+    for difference in report.differences:
+        _print_rebuilt(report.model, difference)
+    if (unshown := report.differing - len(report.differences)) > 0:
+        typer.echo(f"… and {unshown} more rows of {report.model} differ")
+    for refusal in report.refusals.first:
+        typer.echo(f"! {refusal}: left out")
+    ended = f"swapped; the projector waited {report.held_ms:.0f} ms" if report.swapped else "not swapped"
+    typer.echo(
+        f"{report.model}: {report.rows} rows of {report.records} records, {report.differing} differ, "
+        f"{report.refusals.count} records left out, {ended} ({report.seconds['all']} s)",
+        err=True,
+    )
+
+
+def _print_rebuilt(model: str, difference: "Rebuilt") -> None:
+    what = "is not in the rebuilt one" if difference.only_live else "is new" if difference.only_rebuilt else "differs"
+    typer.echo(f"{model}.{difference.table} {' '.join(difference.key)} {what}")
+    for column, (live, rebuilt) in difference.columns.items():
+        typer.echo(f"  {column} is {live!r}, rebuilt {rebuilt!r}")
 
 
 def _print(verdict: "Verdict") -> None:

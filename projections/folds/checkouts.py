@@ -7,6 +7,7 @@ from typing import Any
 from projections.folds.fold import Fold, Model, Place, Row, Table, latest
 from schemas.checkout import CheckoutCompleted, CheckoutFailed, CheckoutRejected, CheckoutStarted
 from schemas.shopping import CartCheckedOut
+from schemas.types import LONG_MAX
 
 CheckoutEvent = CheckoutStarted | CheckoutCompleted | CheckoutFailed
 
@@ -151,7 +152,7 @@ def cart_rows(cart: Cart) -> Iterator[Row]:
             event.cartId,
             event.customerId,
             items,
-            sum(item.quantity * item.unitPrice for item in event.items) if event.subtotal is None else event.subtotal,
+            event.subtotal if event.subtotal is not None else _worth(event),
             event.discount or 0,
             event.total,
             event.currency,
@@ -159,6 +160,11 @@ def cart_rows(cart: Cart) -> Iterator[Row]:
             cart.version,
         ),
     )
+
+
+def _worth(cart: CartCheckedOut) -> int:
+    """Of its lines; no amount is larger than the largest."""
+    return min(LONG_MAX, sum(line.unitPrice * line.quantity for line in cart.items))
 
 
 MODEL = Model(

@@ -3,6 +3,7 @@
 from projections.models.model import Change, Place, ReadModel, Table
 from schemas.checkout import CheckoutCompleted, CheckoutFailed, CheckoutRejected, CheckoutStarted
 from schemas.shopping import CartCheckedOut
+from schemas.types import LONG_MAX
 
 CHECKOUTS = Table(
     "checkouts",
@@ -124,7 +125,9 @@ def rejected(event: CheckoutRejected, _place: Place) -> list[Change]:
 
 def checked_out(event: CartCheckedOut, _place: Place) -> list[Change]:
     """Said whole: a cart that is checked out once more without a discount has none."""
-    subtotal = sum(item.quantity * item.unitPrice for item in event.items) if event.subtotal is None else event.subtotal
+    subtotal = event.subtotal
+    if subtotal is None:  # a sum beyond every amount is not believed, here as anywhere
+        subtotal = min(sum(item.quantity * item.unitPrice for item in event.items), LONG_MAX)
     return [
         (
             CARTS,

@@ -10,7 +10,7 @@ from ops.stack import Addresses
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-@pytest.mark.parametrize("store", ["rocksdb", "memory"])
+@pytest.mark.parametrize("store", ["rocksdb", pytest.param("memory", marks=pytest.mark.proof)])
 def test_workers_that_are_killed_lose_and_double_nothing(
     stack: Addresses, unique: str, tmp_path: Path, store: str
 ) -> None:

@@ -19,7 +19,7 @@ from streams.confluent import ConfluentRegistry
 class Cut(NamedTuple):
     """Before or after a call."""
 
-    place: type
+    place: Any
     method: str
     after: bool
 
@@ -35,8 +35,8 @@ class Moment(Enum):
     AFTER_DEAD_LETTER = Cut(Letters, "send", after=True)
 
 
-def arm(moment: Moment) -> None:
-    place, name, after = moment.value
+def arm(cut: Cut) -> None:
+    place, name, after = cut
     method = getattr(place, name)
 
     @functools.wraps(method)
@@ -64,5 +64,5 @@ async def live(environment: str, bootstrap: str, registry: str, dsn: str) -> Non
 
 
 if __name__ == "__main__":
-    arm(Moment[sys.argv[1]])
+    arm(Moment[sys.argv[1]].value)
     asyncio.run(live(*sys.argv[2:]))

@@ -154,7 +154,7 @@ def test_what_cannot_be_read_or_applied_is_a_dead_letter_and_the_rest_goes_on(gr
     assert b"several items of one product" in (causes[b"20"] or b"")
     assert b"22021" in (causes[b"21"] or b"")
     assert b"wrong magic byte" in (causes[b"22"] or b"")
-    assert b"but orderId says" in (causes[b"23"] or b"")
+    assert b"they must be the same" in (causes[b"23"] or b"")
     [nonsense] = [letter for letter in letters if letter.value == b"nonsense"]
     assert nonsense.headers["x"] == b"1"
     assert nonsense.headers[f"{DEAD_LETTER}service"] == b"orders-projection"

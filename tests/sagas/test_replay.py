@@ -29,7 +29,7 @@ from tests.sagas.cases import CUP, POT, RARE, cart, cart_of
 from tests.sagas.town import SECONDS, Town
 from tests.sagas.witness import BY_NAME
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.proof, pytest.mark.timeout(420)]
 
 SAGAS = 40
 ITEMS = (((CUP, 2), (POT, 1)), ((CUP, 1),), ((POT, 3), (RARE, 1)), ((RARE, 2),))

@@ -79,6 +79,7 @@ def test_every_run_exports_what_is_new(ground: Ground, surroundings: dict[str, s
         assert exported(tmp_path) == once(begin + new)
 
 
+@pytest.mark.proof
 def test_a_run_that_is_killed_at_some_moment_loses_and_repeats_nothing(
     ground: Ground, surroundings: dict[str, str], tmp_path: Path
 ) -> None:

@@ -250,6 +250,7 @@ def test_a_start_that_was_killed_half_way_is_begun_anew(tmp_path: Path) -> None:
     assert [path.name for path in root.iterdir()] == ["stack.lock"]
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_three_brokers_keep_a_record_when_one_is_killed(tmp_path: Path) -> None:
     try:

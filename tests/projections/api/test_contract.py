@@ -43,6 +43,7 @@ def full(connection: Connection) -> None:
         rows.put(connection, f"{model}.progress", **place, next_offset=1_000_000)
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")  # schemathesis does
 def test_no_request_gets_an_answer_that_the_document_does_not_speak_of(
     api: httpx.Client, full: None, pipeline: None
 ) -> None:

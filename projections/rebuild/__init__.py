@@ -1,0 +1,1 @@
+"""A read model made anew from the topics, beside the one that serves, and put in its place."""
