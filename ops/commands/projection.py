@@ -203,7 +203,7 @@ def _print(verdict: "Verdict") -> None:
         first = ", ".join(verdict.refused[:5])
         typer.echo(
             f"! {len(verdict.refused)} dead letters could be applied now, and rows lack what they say: {first}; they "
-            f"come back when the read model {verdict.model} is filled anew (docs/order-database.md)"
+            f"come back with: orderflow projection rebuild {verdict.model} (docs/order-database.md)"
         )
     left_out = {
         "dead letters": verdict.dead_letters,
