@@ -97,8 +97,13 @@ def test_it_fills_every_read_model_shows_it_over_http_and_drains(
             return connection.execute("SELECT total FROM orders.orders").fetchall() == [(order.total,)]
 
         assert wait_until(there, seconds=SECONDS)
-    metrics = httpx.get(f"{first['http']}/metrics", timeout=5).text
-    assert 'orderflow_lag_records{partition="0",service="orders-projection"} 0.0' in metrics
+
+    def caught_up() -> bool:
+        """Lag is told once a second, so it may be of the moment before."""
+        metrics = httpx.get(f"{first['http']}/metrics", timeout=5).text
+        return 'orderflow_lag_records{partition="0",service="orders-projection"} 0.0' in metrics
+
+    assert wait_until(caught_up, seconds=SECONDS)
     assert {f"{name}-projection.{unique}.dlq" for name in ("orders", "payments", "inventory", "checkouts")} <= set(
         TopicAdmin({"bootstrap.servers": stack.kafka}).partition_counts()
     )
