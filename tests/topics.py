@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import Future
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -25,7 +26,17 @@ def alter(bootstrap: str, name: str, setting: str, value: str) -> None:
     entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
     client = AdminClient({"bootstrap.servers": bootstrap})
-    _done(client.incremental_alter_configs([resource]).values())
+
+    def altered() -> bool:
+        try:
+            _done(client.incremental_alter_configs([resource]).values())
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:  # a broker hears of a new topic a moment later
+                raise
+            return False
+        return True
+
+    assert wait_until(altered, seconds=SECONDS)
     assert wait_until(lambda: setting_of(bootstrap, name, setting) == value, seconds=SECONDS)
 
 

@@ -21,6 +21,7 @@ OUTAGE_SECONDS = 25
 DRAIN_SECONDS = 10
 
 
+@pytest.mark.proof
 def test_a_worker_that_was_frozen_past_its_session_changes_nothing(stack: Addresses, staged: Staged) -> None:
     scene = staged(stack)
     frozen = scene.workers[0]

@@ -17,7 +17,7 @@ ITEMS = (((CUP, 2), (POT, 1)), ((CUP, 1),), ((POT, 3), (RARE, 1)), ((RARE, 2),))
 
 @pytest.mark.parametrize(
     ("workers", "sagas", "kills"),
-    [(2, 300, 1), pytest.param(3, 2_000, 3, marks=pytest.mark.proof)],
+    [(2, 150, 1), pytest.param(3, 2_000, 3, marks=pytest.mark.proof)],
 )
 def test_workers_that_are_killed_lose_no_saga_no_piece_and_no_cent(
     stack: Addresses, unique: str, tmp_path: Path, workers: int, sagas: int, kills: int

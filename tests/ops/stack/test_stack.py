@@ -172,6 +172,7 @@ def test_two_ups_at_once_make_one_stack(project: Path, kept: Addresses) -> None:
     _assert_kept(kept)
 
 
+@pytest.mark.proof
 def test_the_registry_follows_a_database_that_moved(project: Path, kept: Addresses) -> None:
     _stack(project).up()
     victim = process.find(project / ".orderflow" / "postgres")

@@ -129,6 +129,7 @@ class Outside:
         return f"charged {effect.order_id}"
 
 
+@pytest.mark.proof
 def test_calls_to_the_outside_are_bounded_and_made_again_until_it_answers(ground: Ground) -> None:
     outside, names = Outside(), [order for order, _ in zip(orders(0), range(20), strict=False)]
     ground.publish(*(confirm(order, "charge") for order in names))
