@@ -210,7 +210,7 @@ class Plane:
         for replica, claim in self._restorer.claimed(self._producer):
             try:
                 self._own_it(replica, claim)
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 name, number = self._group.name, replica.partition
                 log.warning("%s[%s]: where to read on is not known (%s)", name, number, error)
 

@@ -9,7 +9,15 @@ import time
 from collections.abc import Collection
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.clients import ANSWER_SECONDS, PlaneError
@@ -93,10 +101,13 @@ class Watch:
         return Position(offset, f"{self.ids[topic]} {self.ids[self._group.changelog]}")
 
     def places(self, number: int) -> list[TopicPartition]:
-        """Where to read on: from what the group has committed for these very topics."""
+        """Where to read on: from what the group has committed for these very topics.
+
+        Raises KafkaException or TimeoutError where no broker says it.
+        """
         asked = [TopicPartition(topic, number) for topic in sorted(self._group.inputs)]
         places = []
-        for place in self._inputs.committed(asked, timeout=ANSWER_SECONDS):
+        for place in self._committed(asked):
             if place.error is not None:
                 raise KafkaException(place.error)
             known, _, changelog = (place.metadata or "").partition("\0")[0].partition(" ")
@@ -110,6 +121,18 @@ class Watch:
             ours = place.offset >= 0 and known in ("", self.ids[place.topic])
             places.append(TopicPartition(place.topic, number, place.offset if ours else OFFSET_BEGINNING))
         return places
+
+    def _committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """By the admin's client, which looks for the coordinator each time.
+
+        A consumer goes on asking the one that it knows: where a broker had lost its session for a moment, it never
+        got an answer again.
+        """
+        name = self._group.name
+        asked = ConsumerGroupTopicPartitions(name, places)
+        found = self._admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS)
+        committed: list[TopicPartition] = found[name].result(ANSWER_SECONDS).topic_partitions
+        return committed
 
     def _asked(self) -> dict[str, str]:
         """Raises PlaneError if they are not as many partitions as they were."""
