@@ -252,6 +252,7 @@ def limit(server: Postgres, size: int | str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="nothing here limits the files of a running server")
+@pytest.mark.proof
 def test_a_copy_that_finds_no_space_waits_until_there_is_some(
     stack: Addresses, unique: str, server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

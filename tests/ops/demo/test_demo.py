@@ -78,8 +78,9 @@ def test_every_customer_gets_an_end_nothing_is_off_and_nothing_is_left(
 
 @pytest.mark.connected
 @pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_interrupts_it_ends_what_it_started(
     number: signal.Signals, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
