@@ -64,8 +64,8 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> str:
         "group.initial.rebalance.delay.ms": 0,
         # For tests that kill a worker: its group must not wait six seconds, the default, for the dead.
         "group.min.session.timeout.ms": 1000,
-        # A killed broker may register again only when its old session has ended. One that is alone has the default: it is
-        # not to lose its session, and with it every partition, because the machine was busy for a moment.
+        # A killed broker may register again only when its old session has ended. One that is alone has the default: it
+        # is not to lose its session, and with it every partition, because the machine was busy for a moment.
         "broker.session.timeout.ms": 3000 if replicas > 1 else 9000,
         "broker.heartbeat.interval.ms": 500,
         **_internal_topics(replicas),
