@@ -15,6 +15,7 @@ from ops import contract, rebuilding
 from ops.bench.errors import StalledError
 from ops.bench.projection import ENVIRONMENT, PROJECTOR, order
 from ops.environment import Say, register
+from ops.reading import unseen
 from ops.rig.fleet import Fleet, told
 from ops.rig.publisher import Publisher
 from ops.rig.slate import cleaned, emptied
@@ -78,7 +79,7 @@ def run(settings: Settings, report: Report, say: Say, count: int) -> Figures:
             say("projected all of them; rebuilding")
             site = rebuilding.site(settings.model_copy(update=where), ENVIRONMENT, orders.MODEL.name)
             cpu = _cpu()
-            done = rebuild(site, lambda _done, _total: None, say, accept_differences=True)
+            done = rebuild(site, unseen, say, accept_differences=True)
             cpu = _cpu() - cpu
     return Figures(
         count,

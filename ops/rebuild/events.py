@@ -216,14 +216,10 @@ def _orders(inputs: _Inputs, refold: Refold, known: _Known, found: Mapping[str, 
     records: dict[str, list[Arrival]] = {key: [] for key, _ in zip(found, range(MOST_SEARCHED), strict=False)}
     if not records:
         return set()
-    for arrival in inputs.arrivals(_unseen, records.keys()):
+    for arrival in inputs.arrivals(reading.unseen, records.keys()):
         if arrival.key in records and len(records[arrival.key]) <= MOST_RECORDS:
             records[arrival.key].append(arrival)
     return {key for key, arrivals in records.items() if reordered(refold, arrivals, known.entry(key))}
-
-
-def _unseen(_done: int, _total: int) -> None:
-    """It was seen before."""
 
 
 def _dead(site: Site, number: int) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from ops.groups import GroupError
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.rebuild.compare import MOST_RECORDS, NEAR_MILLIS, difference, reordered
 from ops.rebuild.events import Comparison, compare, tables_of
 from ops.rebuild.refill import refill
@@ -131,10 +131,6 @@ def ground(stack: Addresses, unique: str) -> Ground:
 def site_of(ground: Ground, service: Service[Any, Any]) -> Iterator[Site]:
     with Reader(ground.client, ground.codec) as reader:
         yield Site(service, ground.environment, ground.client, reader=reader, codec=ground.codec)
-
-
-def unseen(_done: int, _total: int) -> None:
-    """Nobody looks."""
 
 
 def compared(ground: Ground, service: Service[Any, Any]) -> list[Comparison]:

@@ -1,6 +1,7 @@
 """A database of its own for each test, on the shared server."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ops.stack.layout import Layout
 from ops.stack.postgres import Postgres
 from ops.stack.state import State
 from projections import database
+from streams.confluent import ConfluentRegistry
 
 
 @pytest.fixture
@@ -39,3 +41,10 @@ def server(tmp_path: Path) -> Iterator[Postgres]:
     postgres = Postgres(layout, State(layout.state))
     yield postgres
     postgres.down()
+
+
+@pytest.fixture
+def registry(stack: Addresses) -> Iterator[ConfluentRegistry]:
+    """The real one, which other processes find, too."""
+    with closing(ConfluentRegistry({"url": stack.registry}, registers=True)) as registry:
+        yield registry

@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.verification import opening
 from projections import database, migrations
 from projections.engine import Ground as Site
@@ -64,7 +64,7 @@ class Ground:
     def verdict(self, model: ReadModel) -> Verdict:
         """Of its rows, held against the log."""
         with Reader(self.broker.client, self.broker.codec) as reader, database.opened(self.dsn) as connection:
-            opened = opening(reader, model.name, self.environment, lambda _done, _total: None)
+            opened = opening(reader, model.name, self.environment, unseen)
             return verify(connection, FOLDS[model.name], opened)
 
     def dead_letters(self, model: ReadModel) -> list[Lying]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from ops import rebuilding
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.rebuilding import Topics
 from ops.settings import Settings
 from projections.models import orders
@@ -47,7 +47,7 @@ def site_of(ground: Ground, model: ReadModel = orders.MODEL) -> Site:
 
 
 def rebuilt(site: Site, **wish: Any) -> Report:
-    return rebuild(site, lambda _done, _total: None, lambda _line: None, **wish)
+    return rebuild(site, unseen, lambda _line: None, **wish)
 
 
 def elsewhere(environment: str, kafka: str, registry: str, dsn: str) -> Site:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 
@@ -41,12 +40,6 @@ def some(count: int) -> list[str]:
 
 def created(order_id: str) -> OrderCreated:
     return CREATED.model_copy(update={"orderId": order_id})
-
-
-@pytest.fixture
-def registry(stack: Addresses) -> Iterator[ConfluentRegistry]:
-    with closing(ConfluentRegistry({"url": stack.registry}, registers=True)) as registry:
-        yield registry
 
 
 @pytest.mark.parametrize("moment", Moment, ids=lambda moment: moment.name)

@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from threading import Event
 from typing import Any
@@ -17,7 +15,7 @@ from psycopg import Connection, IsolationLevel
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import ConnectionPool
 
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.stack import Addresses
 from projections import database
 from projections.api.app import Site, create
@@ -41,12 +39,6 @@ from tests.projections.test_projector import changed, created, seen, some, total
 from tests.streams.kafka.engines import active, running, until
 
 pytestmark = pytest.mark.connected
-
-
-@pytest.fixture
-def registry(stack: Addresses) -> Iterator[ConfluentRegistry]:
-    with closing(ConfluentRegistry({"url": stack.registry}, registers=True)) as registry:
-        yield registry
 
 
 @pytest.fixture
@@ -426,7 +418,7 @@ def test_a_rebuild_that_must_wait_for_a_reader_of_what_was_put_aside_lets_the_pr
 
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM orders_previous.orders")
-    report = rebuild(site_of(ground), lambda _done, _total: None, say)
+    report = rebuild(site_of(ground), unseen, say)
     assert report.swapped
     assert any("busy" in line for line in said)
 

@@ -19,7 +19,7 @@ from projections.rebuild.site import RebuildError, Site
 from streams.confluent import ConfluentRegistry
 from tests.projections.ground import Ground
 from tests.projections.rebuilding import Moment, elsewhere, rebuilt, site_of
-from tests.projections.test_kills import SECONDS, registry  # noqa: F401 - a fixture
+from tests.projections.test_kills import SECONDS
 from tests.projections.test_projector import changed, created, seen, some, totals
 from tests.streams.kafka.engines import running, until
 
@@ -56,7 +56,7 @@ def test_a_rebuild_that_is_killed_changes_nothing_that_is_read_and_the_next_one_
     stack: Addresses,
     unique: str,
     dsn: str,
-    registry: ConfluentRegistry,  # noqa: F811
+    registry: ConfluentRegistry,
     moments: tuple[Moment, ...],
 ) -> None:
     ground = Ground(stack.kafka, unique, dsn, registry)

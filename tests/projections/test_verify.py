@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.stack import Addresses
 from ops.verification import opening
 from projections import database
@@ -61,7 +61,7 @@ def keep(ground: Ground, reader: Reader, connection: Connection) -> Callable[[Mo
 
 
 def verdict(ledger: Ledger, dsn: str, *, records_at_once: int = 100_000) -> Verdict:
-    opened = opening(ledger.reader, ledger.model.name, ledger.ground.environment, lambda _done, _total: None)
+    opened = opening(ledger.reader, ledger.model.name, ledger.ground.environment, unseen)
     with database.opened(dsn) as connection:
         return verify(connection, ledger.model, opened, records_at_once=records_at_once)
 
@@ -131,7 +131,7 @@ def test_rows_that_are_missing_and_rows_that_nobody_spoke_of_are_found(
 
 def test_what_comes_while_it_is_verified_is_neither_read_nor_seen(keep: Callable[[Model], Ledger], dsn: str) -> None:
     ledger = keep(ORDERS)
-    opened = opening(ledger.reader, "orders", ledger.ground.environment, lambda _done, _total: None)
+    opened = opening(ledger.reader, "orders", ledger.ground.environment, unseen)
 
     def meanwhile(marks: Sequence[Mark]) -> Log:
         """The snapshot is taken; others go on."""
@@ -145,7 +145,7 @@ def test_what_comes_while_it_is_verified_is_neither_read_nor_seen(keep: Callable
 
 def test_a_model_that_is_swapped_meanwhile_is_not_judged(keep: Callable[[Model], Ledger], dsn: str) -> None:
     ledger = keep(ORDERS)
-    opened = opening(ledger.reader, "orders", ledger.ground.environment, lambda _done, _total: None)
+    opened = opening(ledger.reader, "orders", ledger.ground.environment, unseen)
 
     def swapped(marks: Sequence[Mark]) -> Log:
         ledger.change("ALTER SCHEMA orders RENAME TO orders_previous")
@@ -221,7 +221,7 @@ def test_a_model_that_nothing_was_projected_into_says_so(
 
 
 def test_a_model_without_tables_says_what_makes_them(reader: Reader, dsn: str) -> None:
-    opened = opening(reader, "orders", "dev", lambda _done, _total: None)
+    opened = opening(reader, "orders", "dev", unseen)
     with database.opened(dsn) as connection, pytest.raises(database.DatabaseError, match="orderflow database migrate"):
         verify(connection, ORDERS, opened)
 

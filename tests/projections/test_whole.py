@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from psycopg import Connection
 
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.stack import Addresses
 from ops.verification import opening
 from projections.api.app import Site, create
@@ -62,7 +62,7 @@ def test_every_row_is_what_an_independent_fold_makes_of_the_log(
     engine = ground.engine(model)
     with running(engine):
         until(lambda: ground.applied(model) == ends, engine)
-    opened = opening(reader, model.name, ground.environment, lambda _done, _total: None)
+    opened = opening(reader, model.name, ground.environment, unseen)
     verdict = verify(connection, FOLDS[model.name], opened)
     assert (verdict.rows > 50, verdict.differing) == (True, 0), verdict.differences
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from confluent_kafka import TopicPartition
 
-from ops.reading import Part, Reader
+from ops.reading import Part, Reader, unseen
 from ops.rebuild.events import compare, tables_of
 from ops.rebuild.site import Site
 from ops.replay import asking
@@ -34,10 +34,6 @@ pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.proof, pytest
 SAGAS = 40
 ITEMS = (((CUP, 2), (POT, 1)), ((CUP, 1),), ((POT, 3), (RARE, 1)), ((RARE, 2),))
 STOCK = {CUP: 4 * SAGAS, POT: 4 * SAGAS, RARE: SAGAS // 4}
-
-
-def unseen(_done: int, _total: int) -> None:
-    """Nobody looks."""
 
 
 def lying(reader: Reader, topics: list[str]) -> Mapping[str, tuple[list[tuple[int, str, bytes]], int]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.reading import Reader
+from ops.reading import Reader, unseen
 from ops.story import NoStoryError, Teller, trace
 from schemas.identity import derived_id
 from schemas.topics import PAYMENTS_COMMANDS
@@ -22,7 +22,7 @@ HAPPY = {
 def told(shop: Shop, order_id: str) -> list[tuple[str, str, str]]:
     """Each line's message, what became of it, and whether what led to it stands above it."""
     with Reader(shop.ground.client, shop.ground.codec) as reader:
-        found = trace(reader, shop.ground.environment, order_id, lambda _done, _total: None)
+        found = trace(reader, shop.ground.environment, order_id, unseen)
     teller = Teller()
     return [(line.message, line.change, line.cause) for line in map(teller.line, found)]
 

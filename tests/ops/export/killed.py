@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ops.export.manifest import taken
 from ops.export.run import export
-from tests.ops.export.tape import TWO_DAYS, two_days, unseen
+from ops.reading import unseen
+from tests.ops.export.tape import TWO_DAYS, two_days
 
 TOUCHES = {"open", "os.mkdir", "os.rename", "os.remove"}
 

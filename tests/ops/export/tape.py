@@ -49,10 +49,6 @@ class Tape:
             yield self._said[part][begin:end]
 
 
-def unseen(_done: int, _total: int) -> None:
-    """Nobody looks."""
-
-
 def two_days() -> Tape:
     """Some orders a day, and their payments."""
     tape = Tape()

@@ -12,13 +12,14 @@ import pytest
 
 from ops.export.manifest import taken
 from ops.export.run import export
+from ops.reading import unseen
 from schemas.checkout import CheckoutCompleted, CheckoutFailed, CheckoutStarted
 from schemas.inventory import InventoryUnavailable, OutOfStock
 from schemas.message import Message
 from schemas.payments import PaymentCaptured, RefundProcessed
 from schemas.topics import TOPICS
 from streams.memory.twin import Twin
-from tests.ops.export.tape import Tape, unseen
+from tests.ops.export.tape import Tape
 from tests.projections.folds.shop import morning
 
 PAGE = (Path(__file__).parents[3] / "docs" / "analytics.md").read_text("utf-8")

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from ops.export.errors import ExportError
 from ops.export.manifest import MANIFESTS, Shelf, taken
 from ops.export.run import Exported, export
-from ops.reading import Part
+from ops.reading import Part, unseen
 from schemas.catalogue import RECORDS
 from schemas.examples import CHECKED_OUT_AT, example_of
 from schemas.message import Message
@@ -20,7 +20,7 @@ from schemas.orders import OrderConfirmed, OrderCreated
 from schemas.topics import ORDERS_EVENTS, PARTITIONS
 from streams.codec import Reason, Undecodable
 from streams.replay import MARK, Origin, mark
-from tests.ops.export.tape import DAY, TWO_DAYS, Tape, two_days, unseen
+from tests.ops.export.tape import DAY, TWO_DAYS, Tape, two_days
 
 
 def exported(tape: Tape, root: Path, **more: int) -> Exported:

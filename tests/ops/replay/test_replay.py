@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 
 from ops.groups import GroupError
-from ops.reading import Part, Reader
+from ops.reading import Part, Reader, unseen
 from ops.replay import asking
 from ops.replay.asking import Targets, Wish
 from ops.replay.audit import Counts
@@ -55,10 +55,6 @@ def places(ground: Ground) -> Iterator[Places]:
 @pytest.fixture
 def topic(ground: Ground) -> str:
     return ORDERS_COMMANDS.name(ground.environment)
-
-
-def unseen(_done: int, _total: int) -> None:
-    """Nobody looks."""
 
 
 def replayed(places: Places, wish: Wish, targets: Targets = SAME_TOPIC) -> Counts:
