@@ -123,7 +123,7 @@ def test_a_server_is_ready_when_it_listens_and_answers(launch: MakeLaunch) -> No
 def test_the_log_of_the_run_before_is_kept(launch: MakeLaunch) -> None:
     wanted = launch("print('words')")
     for _ in range(2):
-        process.start(wanted)
-        assert wait_until(lambda: process.find(wanted.directory) is None, seconds=10)
+        running = process.start(wanted)
+        assert wait_until(lambda: not process.is_running(running), seconds=10)  # noqa: B023 -- asked in this round alone
     assert wanted.log.with_name("part.log.1").read_text() == "words\n"
     assert wanted.log.read_text() == "words\n"
