@@ -11,6 +11,7 @@ import pytest
 
 from agents.payments.gateway import Authorized, Captured, CaptureRefused, Declined, Outcome, Refunded, Voided
 from ops.gateway.ledger import Ledger, Movement
+from ops.stack.waiting import wait_until
 from schemas.payments import PaymentFailureReason
 from streams.effects import UnavailableError
 
@@ -55,6 +56,33 @@ def test_of_many_threads_at_once_one_is_the_first(ledger: Ledger) -> None:
         done = list(threads.map(lambda number: ledger.enter("key", authorized(str(number))), range(64)))
     assert [entered for _, entered in done].count(True) == 1
     assert len({outcome for outcome, _ in done}) == 1
+
+
+def test_threads_that_come_at_once_each_hear_of_their_own(ledger: Ledger) -> None:
+    """New keys and ones that were there share their batches."""
+    before = [authorized(f"before {number}") for number in range(0, 400, 7)]
+    for number, movement in zip(range(0, 400, 7), before, strict=True):
+        ledger.enter(str(number), movement)
+    with ThreadPoolExecutor(32) as threads:
+        done = list(threads.map(lambda number: ledger.enter(str(number), authorized(f"now {number}")), range(400)))
+    for number, answer in enumerate(done):
+        was_there = number % 7 == 0
+        assert answer == (authorized(f"{'before' if was_there else 'now'} {number}").outcome, not was_there)
+    assert len(ledger.movements()) == 400
+
+
+def test_what_comes_while_somebody_writes_is_written_at_once(ledger: Ledger) -> None:
+    """Whoever finds the file in use is not the next of many to wait for it."""
+    ledger.enter("before", authorized("before"))
+    statements: list[str] = []
+    with ThreadPoolExecutor(8) as threads:
+        with ledger._lock:  # noqa: SLF001 -- as a thread that writes
+            coming = [threads.submit(ledger.enter, str(number), authorized(str(number))) for number in range(8)]
+            assert wait_until(lambda: len(ledger._batch.lines) == 8, seconds=10)  # noqa: SLF001
+            assert ledger._connection is not None  # noqa: SLF001
+            ledger._connection.set_trace_callback(statements.append)  # noqa: SLF001
+        assert [each.result(10)[1] for each in coming] == [True] * 8
+    assert len(statements) == 1
 
 
 def test_two_that_have_the_file_open_have_one_memory(tmp_path: Path) -> None:
