@@ -17,7 +17,7 @@ demo: $(BIN)/orderflow ## start what is missing, run the pipeline before your ey
 	$(BIN)/orderflow demo
 
 test: $(BIN)/orderflow ## every test but the long proofs, on a real Kafka, PostgreSQL and registry of its own
-	$(BIN)/pytest -n 3 -m "not proof" # they wait more than they work
+	$(BIN)/pytest -n 4 -m "not proof" # they wait more than they work
 
 proofs: $(BIN)/orderflow ## what takes long: stock Faust's faults, outages, workers that all die, a hundred thousand timers
 	$(BIN)/pytest -n 2 -m proof

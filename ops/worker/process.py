@@ -23,8 +23,8 @@ from streams.kafka.status import Engine
 
 #: Beyond the drain: for the endpoints, the last spans, and threads that are not ours.
 END_SECONDS = 5.0
-#: Threads of several services share the interpreter. At Python's own 5 ms one that decides makes the loop that sends
-#: heartbeats, and every other service's next round, wait for as long.
+#: Threads of several services and calls to the outside share the interpreter. At Python's own 5 ms one that decides
+#: makes the loop that sends heartbeats, and every other service's next round, wait for as long.
 SWITCH_SECONDS = 0.0005
 
 log = structlog.stdlib.get_logger("orderflow.worker")
@@ -91,6 +91,3 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
-    # Each service has a thread, and so has each call to the outside: who wants a turn is not to wait for 5 ms, the
-    # default, behind each of those that decide.
-    sys.setswitchinterval(0.0005)
