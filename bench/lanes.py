@@ -1,4 +1,4 @@
-"""Services of the pipeline at work without Kafka: of a worker everything but Faust, librdkafka and calls to the outside.
+"""Services at work without Kafka: of a worker everything but Faust, librdkafka and the calls to the outside.
 
 Topics are lists, and what is written is acknowledged at once; owners, rounds, codecs and stores are the real ones.
 """
