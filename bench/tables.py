@@ -52,7 +52,7 @@ from streams.testing.registry import MemoryRegistry
 ENVIRONMENT = "tables"
 #: What many are compared with, and how much dearer a checkout may be.
 FEW, TARGET = 1_000, 1.20
-ROUNDS = 3
+ROUNDS = 5
 #: Checkouts whose entries are copied.
 SEEDS = 200
 #: Checkouts of a new life that pay for its caches: enough to meet every product.
