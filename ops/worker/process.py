@@ -69,7 +69,7 @@ async def _hosted(worker: Callable[..., Awaitable[None]], drain_seconds: float) 
     signal.signal(signal.SIGTERM, told)
     signal.signal(signal.SIGINT, told)
     try:
-        await worker(stop=stop, started=_settle, ends=ends)
+        await worker(stop=stop, started=settle, ends=ends)
     finally:
         ends()
         # The loop is about to close, and nothing is left to drain.
@@ -82,7 +82,7 @@ def _cut_short() -> None:
     os._exit(1)
 
 
-def _settle() -> None:
+def settle() -> None:
     """What is there after the start stays: modules, schemas, declarations. Collections need not walk it again.
 
     And rarer: decisions make many short-lived objects and hardly any cycles, while a collection of the oldest
