@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from psycopg import Connection
-from psycopg.errors import UndefinedTable
+from psycopg.errors import LockNotAvailable, UndefinedTable
 from psycopg.sql import Identifier
 
 from projections import database, queries
@@ -20,6 +20,8 @@ STATEMENTS = queries.load("rebuild")
 
 Spot = tuple[str, int]
 _MOST_REFUSALS = 20
+#: The server takes a moment to notice that whoever was before is gone.
+ALONE_SECONDS = 2
 
 
 class RebuildError(DatabaseError):
@@ -100,11 +102,15 @@ class Site:
     def alone(self) -> Connection:
         """While it is open, nobody else rebuilds this model or brings it back."""
         connection = self.connected()
-        if connection.execute(STATEMENTS["alone"], {"model": self.live}).fetchone() != (True,):
+        try:
+            with connection.transaction():
+                connection.execute(STATEMENTS["limits"], {"lock": f"{ALONE_SECONDS}s", "hold": "0"})
+                connection.execute(STATEMENTS["alone"], {"model": self.live})
+        except LockNotAvailable as error:
             connection.close()
             raise RebuildError(
                 f"somebody else rebuilds {self.live}, or brings it back, at this moment: let them end, or stop them"
-            )
+            ) from error
         return connection
 
 

@@ -1,6 +1,6 @@
 -- name: alone
 -- For as long as the connection lives: of two who rebuild a model, or bring it back, one is refused.
-SELECT pg_try_advisory_lock(hashtextextended('orderflow.rebuild.' || %(model)s, 0))
+SELECT pg_advisory_lock(hashtextextended('orderflow.rebuild.' || %(model)s, 0))
 
 -- name: patience
 -- A range of keys is folded, or a table compared, in longer than a statement of a projector may take.
@@ -104,7 +104,7 @@ SELECT {key}, hashtextextended(ROW({columns})::text, 0) FROM {table} WHERE left(
 SELECT {key}, {columns} FROM {table} WHERE {by} = ANY(%(ids)s::uuid[])
 
 -- name: limits
--- The projector waits meanwhile, so whoever hangs here is thrown out by the server.
+-- Others wait meanwhile, so whoever hangs here is thrown out by the server.
 SELECT
     set_config('lock_timeout', %(lock)s, true),
     set_config('statement_timeout', %(hold)s, true),

@@ -159,6 +159,20 @@ def test_a_difference_that_comes_while_the_rest_is_compared_stops_the_swap(
     assert ground.ask(SQL("SELECT to_regnamespace('orders_previous')")) == [(None,)]
 
 
+def test_who_comes_right_after_another_waits_for_the_server_to_notice(ground: Ground) -> None:
+    filled(ground, 1)
+    site = site_of(ground)
+    with site.alone() as before, ThreadPoolExecutor(1) as thread:
+        after = thread.submit(rebuilt, site)
+        waiting = SQL("""
+            SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+            WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+        """)
+        until(lambda: ground.ask(waiting) == [(1,)])
+        before.close()
+        assert after.result(30).swapped
+
+
 def test_of_two_who_rebuild_one_is_refused(ground: Ground) -> None:
     filled(ground, 1)
     site = site_of(ground)
