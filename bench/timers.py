@@ -8,7 +8,7 @@ import json
 import tracemalloc
 from time import perf_counter
 
-from streams.partition import Wakes
+from streams.wakes import Wakes
 
 
 def measure(count: int) -> dict[str, float]:

@@ -6,7 +6,6 @@ acknowledged the round is paid, and the inputs need not be read again. Rounds fo
 order, several at a time. A crash loses this object and nothing else.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -15,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from streams.changelog import Owed
 from streams.service import Service
 from streams.step import Arrival, Entry, Wire, absorb
+from streams.wakes import Wakes
 
 S = TypeVar("S")
 
@@ -54,45 +54,6 @@ class Round:
     asked: dict[str, tuple[str, Any]] = field(default_factory=dict)
     given_up: list[str] = field(default_factory=list)
     due: dict[str, int | None] = field(default_factory=dict)
-
-
-class Wakes:
-    """Keys by the time at which something is due; a key has one such time or none."""
-
-    #: The heap is swept when this many entries of it, and more than half, stand for times that were moved since.
-    _SLACK = 1_000
-
-    def __init__(self) -> None:
-        self._times: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    def set(self, key: str, time: int | None) -> None:
-        if time is None:
-            self._times.pop(key, None)
-            return
-        if self._times.get(key) == time:
-            return
-        self._times[key] = time
-        heapq.heappush(self._heap, (time, key))
-        if len(self._heap) > 2 * len(self._times) + self._SLACK:
-            self._heap = [(time, key) for key, time in self._times.items()]
-            heapq.heapify(self._heap)
-
-    @property
-    def next_at(self) -> int | None:
-        while self._heap and self._times.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def take(self, now: int) -> Iterator[tuple[str, int]]:
-        """Keys whose time has come, in order of time, each once."""
-        while (time := self.next_at) is not None and time <= now:
-            _, key = heapq.heappop(self._heap)
-            del self._times[key]
-            yield key, time
 
 
 class Partition(Generic[S]):

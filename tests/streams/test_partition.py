@@ -1,15 +1,13 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.message import Meta
 from schemas.orders import ConfirmOrder
 from streams.changelog import Owed
 from streams.codec import Reason, Undecodable
 from streams.decision import Decision, Later, Wake
-from streams.partition import Commit, Partition, Round, Wakes
+from streams.partition import Commit, Partition, Round
 from streams.service import Service
 from streams.step import Arrival, Entry, Parked
 from tests.streams.wires import Bare
@@ -253,40 +251,6 @@ def test_a_refused_message_that_waited_lets_a_deadline_of_the_same_time_come() -
     tried = life.partition.decide([Arrival("own", 1, KEY, NOW + 5, Wake(NOW + 5))], {}, NOW + 5)
     life.paid(tried)
     assert (len(tried.outputs), life.partition.wakes.next_at) == (1, NOW + 5)
-
-
-def test_a_key_wakes_once_at_the_time_that_was_set_last() -> None:
-    wakes = Wakes()
-    for time in (5, 9, 7, 7):
-        wakes.set(KEY, time)
-    wakes.set(OTHER, 6)
-    assert (wakes.next_at, len(wakes)) == (6, 2)
-    assert list(wakes.take(8)) == [(OTHER, 6), (KEY, 7)]
-    assert (wakes.next_at, len(wakes)) == (None, 0)
-
-
-def test_a_key_that_waits_for_nothing_any_more_does_not_wake() -> None:
-    wakes = Wakes()
-    wakes.set(KEY, 5)
-    wakes.set(KEY, None)
-    assert (wakes.next_at, list(wakes.take(10))) == (None, [])
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.none() | st.integers(0, 50))), st.integers(0, 50))
-def test_wakes_are_what_a_dict_of_times_would_be(sets: list[tuple[int, int | None]], now: int) -> None:
-    wakes, times = Wakes(), dict[str, int | None]()
-    for number, time in sets:
-        wakes.set(id_of(number), time)
-        times[id_of(number)] = time
-    due = sorted((time, key) for key, time in times.items() if time is not None and time <= now)
-    assert [(time, key) for key, time in wakes.take(now)] == due
-
-
-def test_times_that_are_moved_for_ever_take_no_more_room() -> None:
-    wakes = Wakes()
-    for time in range(100_000):
-        wakes.set(id_of(time % 3), 100_000 - time)
-    assert len(wakes._heap) < 2_000  # noqa: SLF001 - the room that it takes is nobody else's business
 
 
 def test_rounds_are_forgotten_as_they_are_paid() -> None:
