@@ -47,7 +47,7 @@ IDLE_SECONDS = 0.1
 #: Between two looks at what is on its way. An acknowledgement ends it; a record that comes meanwhile waits for that.
 #: Looking every millisecond for records cost more than it won: with eight services on two cores nearly all looks were
 #: in vain, and who looks takes the turn of somebody with work.
-BUSY_SECONDS = 0.02
+BUSY_SECONDS = 0.005
 DRAIN_SECONDS = 5.0
 #: A thread that has not come round for so long hangs.
 STUCK_SECONDS = 60.0

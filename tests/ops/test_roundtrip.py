@@ -59,7 +59,7 @@ def test_a_message_that_comes_back_different_fails_the_roundtrip(monkeypatch: py
     assert str(done.exception) == f"came back different: {RECORDS[0].__name__}"
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_on_a_machine_where_nothing_runs_it_starts_all_and_leaves_nothing_running(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     outcome = roundtrip.run(settings, Silent(), lambda _: None)

@@ -12,7 +12,8 @@ from tests.wounds.subject import OverdueError, Stage, wound
 #: Messages enough to freeze a worker in the middle of them: more than the 4,096 that Faust may decide in one go.
 MANY = 8_000
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow]
+#: Proofs, on the engine too: half a minute each, and tests/chaos has the same of the engine in short.
+pytestmark = [pytest.mark.connected, pytest.mark.proof]
 
 
 @wound("a worker without partitions leaves the group after broker_max_poll_interval and never comes back")
