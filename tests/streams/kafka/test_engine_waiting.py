@@ -88,9 +88,9 @@ def test_a_hundred_thousand_timers_come_back_from_the_disk_and_not_from_the_chan
     ground: Ground, tmp_path: Path
 ) -> None:
     number = 100_000
-    value, key = ground.codec.encode(confirm(ORDER, "in 3600000")), 0
     for key in range(number):
-        ground.put(ORDERS_COMMANDS, value, f"key {key}".encode())
+        order_id = f"{key:08x}-0000-4000-8000-000000000000"
+        ground.put(ORDERS_COMMANDS, ground.codec.encode(confirm(order_id, "in 3600000")), order_id.encode())
     ground.flush()
     first = engine(ground, stores=RocksStores(tmp_path, partitions=PARTITIONS))
     with running(first):
