@@ -132,6 +132,10 @@ class Outside:
         """When `start` may have something to do, if nothing else happens before."""
         return min((at for lane in self._lanes.values() if (at := lane.next_at()) is not None), default=None)
 
+    @property
+    def in_flight(self) -> bool:
+        return any(lane.flights for lane in self._lanes.values())
+
     def loads(self) -> dict[type, Load]:
         return {kind: lane.load() for kind, lane in self._lanes.items()}
 

@@ -10,6 +10,7 @@ from streams.confluent import ConfluentRegistry
 from streams.hosting import Hosted
 from streams.kafka.engine import KafkaEngine, Site
 from streams.kafka.status import Engine
+from streams.kafka.thread import DataThread
 from streams.stores import Stores
 from streams.stores.memory import MemoryStores
 from streams.stores.rocks import RocksStores
@@ -47,8 +48,15 @@ def kafka_engine(hosted: Hosted, surroundings: Surroundings) -> Engine:
             session_seconds=settings.session_seconds,
             cloudevents=settings.cloudevents_topics,
             tracer=surroundings.tracer,
+            thread=_thread(tuple(surroundings.kafka.items())),
         ),
     )
+
+
+@cache
+def _thread(client: tuple[tuple[str, str], ...]) -> DataThread:
+    """One for the process."""
+    return DataThread(dict(client))
 
 
 @cache

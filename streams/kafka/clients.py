@@ -1,9 +1,12 @@
 """librdkafka as the data thread uses it: what its clients are told, and how it is read."""
 
 import logging
+from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # theirs, not in its list
 
 from schemas.errors import OrderflowError
 from streams.kafka.fetched import Fetched
@@ -44,6 +47,23 @@ class PlaneError(OrderflowError):
 
 def fetched(consumer: Consumer, most: int, seconds: float) -> list[Fetched]:
     return cast("list[Fetched]", consumer.consume(most, seconds))
+
+
+def ends(admin: AdminClient, places: Iterable[TopicPartition]) -> "dict[TopicPartition, Future[Any]]":
+    """Asks where these end; by the admin's client, as a consumer's question waits behind the fetch under way."""
+    return _offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))  # type: ignore[no-untyped-call]  # theirs
+
+
+def bounds(admin: AdminClient, place: TopicPartition) -> tuple[int, int]:
+    """Where a partition begins and ends. Raises KafkaException or TimeoutError where no broker says it."""
+    begins = _offsets(admin, {place: OffsetSpec.earliest()})  # type: ignore[no-untyped-call]  # theirs
+    low, high = (each[place].result(ANSWER_SECONDS).offset for each in (begins, ends(admin, [place])))
+    return low, high
+
+
+def _offsets(admin: AdminClient, wanted: dict[TopicPartition, Any]) -> "dict[TopicPartition, Future[Any]]":
+    asked: dict[TopicPartition, Future[Any]] = admin.list_offsets(wanted, request_timeout=ANSWER_SECONDS)
+    return asked
 
 
 def complain(record: Fetched, error: KafkaError) -> None:

@@ -8,7 +8,8 @@ overridden and used here and in `coordinator.py`, and `tests/streams/kafka/test_
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any, cast
 
 import faust
@@ -33,7 +34,7 @@ from mode import Service
 
 from schemas.errors import OrderflowError
 from streams.kafka.coordinator import BACKOFF_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, Coordinator, Subscription
-from streams.kafka.group import TABLE, Assignment, DataPlane, Group, Position
+from streams.kafka.group import TABLE, Assignment, DataPlane, Group, Place, Position
 from streams.kafka.lease import Lease
 from streams.kafka.quiet import quieten
 from streams.kafka.security import credentials
@@ -178,6 +179,7 @@ class _Tables(TableManager):
                 generation=generation_id,
                 active=frozenset(tp.partition for tp in assignor.assigned_actives() if tp.topic == leading),
                 standby=frozenset(tp.partition for tp in assignor.assigned_standbys() if tp.topic == leading),
+                committed=self.app.member.committed,
             )
         )
         self.app.on_rebalance_end()
@@ -217,6 +219,7 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
 
     async def on_start(self) -> None:
         app = self._app
+        self._home = asyncio.get_running_loop()
         self._client = AIOKafkaClient(
             client_id=app.group.name,
             bootstrap_servers=app.where,
@@ -280,6 +283,20 @@ class _Member(Service, ConsumerRebalanceListener):  # type: ignore[misc] # aioka
         self._committed.clear()
         self._assignment = assignment
         self._app.plane.assign(assignment)
+
+    def committed(self, places: Collection[Place]) -> "Future[Mapping[Place, Position]]":
+        """Ask the coordinator that we keep up with. For any thread.
+
+        librdkafka's own ways would not do: its consumer goes on asking a coordinator that is gone, and its admin's
+        client aborts the process where the connection breaks (confluentinc/librdkafka#5397).
+        """
+        return asyncio.run_coroutine_threadsafe(self._fetched(places), self._home)
+
+    async def _fetched(self, places: Collection[Place]) -> Mapping[Place, Position]:
+        coordinator = cast("Coordinator", self._coordinator)
+        async with asyncio.timeout(COMMIT_SECONDS):
+            found = await coordinator.fetch_committed_offsets([TopicPartition(*place) for place in places])
+        return {(tp.topic, tp.partition): Position(each.offset, each.metadata) for tp, each in found.items()}
 
     async def _let_go(self) -> None:
         """Drain, commit, and only then give up the lease: whatever happens, nothing may be written afterwards."""

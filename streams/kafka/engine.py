@@ -11,6 +11,7 @@ from streams.kafka.group import Group
 from streams.kafka.lease import Lease
 from streams.kafka.plane import Plane
 from streams.kafka.status import ServiceStatus
+from streams.kafka.thread import DataThread
 from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
@@ -37,6 +38,8 @@ class Site:
     cloudevents: frozenset[str] = frozenset()
     #: Who follows the decisions, if anybody.
     tracer: Tracer | None = None
+    #: What engines of one process share; None for a thread of its own.
+    thread: DataThread | None = None
 
 
 class KafkaEngine:
@@ -68,7 +71,7 @@ class KafkaEngine:
         self._plane = Plane(
             codecs,
             group,
-            site.client,
+            site.thread or DataThread(site.client),
             site.stores,
             self._lease,
             self.counters,

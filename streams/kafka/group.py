@@ -1,6 +1,7 @@
 """What the control plane and the data plane of a service say to each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -42,14 +43,6 @@ class Group:
         return self.changelog if self.stateful else min(self.inputs)
 
 
-class Assignment(NamedTuple):
-    """Partition numbers: all input topics and the changelog are divided alike."""
-
-    generation: int
-    active: frozenset[int]
-    standby: frozenset[int]
-
-
 class Position(NamedTuple):
     """What is committed for a partition: the next offset to read."""
 
@@ -57,6 +50,28 @@ class Position(NamedTuple):
     #: The ids of the topic and of the changelog: offsets of a deleted topic are not its successor's, and what was read
     #: before them is known to nobody if the changelog isn't the same.
     metadata: str
+
+
+#: A topic and a partition's number.
+Place = tuple[str, int]
+#: Asks the group's coordinator, from any thread, what is committed; places that nobody committed are missing.
+Committed = Callable[[Collection[Place]], "Future[Mapping[Place, Position]]"]
+
+
+def nothing(_: Collection[Place]) -> "Future[Mapping[Place, Position]]":
+    """Of a group that never committed anything, or of whoever doesn't ask."""
+    answer: Future[Mapping[Place, Position]] = Future()
+    answer.set_result({})
+    return answer
+
+
+class Assignment(NamedTuple):
+    """Partition numbers: all input topics and the changelog are divided alike."""
+
+    generation: int
+    active: frozenset[int]
+    standby: frozenset[int]
+    committed: Committed = nothing
 
 
 class DataPlane(Protocol):

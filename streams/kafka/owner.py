@@ -137,6 +137,11 @@ class Owner(Generic[S]):
         """Nothing on its way."""
         return not self._underway and self._rest is None
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing, not even a marker."""
+        return self.idle and not self._unacknowledged
+
     def take(self, read: Mapping[str, Sequence[Fetched]], now: int) -> None:
         """Decide what was read of each topic, as one round or as several, and send it off."""
         moved: list[Output] = []

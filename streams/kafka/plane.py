@@ -1,4 +1,4 @@
-"""The data thread of a service: reads, decides and writes everything, on librdkafka alone.
+"""A service on the data thread: reads, decides and writes everything, on librdkafka alone.
 
 Faust's loop tells it which partitions it has (`assign`, `revoke`) and asks what to commit; nothing else crosses. Of a
 partition it first folds the changelog; then it claims it, folds up to its own claim, and owns it until it is revoked.
@@ -9,21 +9,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import replace
-from queue import Empty, SimpleQueue
-from threading import Thread
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.decision import Performed, Wake
 from streams.effects import Load, Outside, Perform, Policy
-from streams.kafka.clients import ANSWER_SECONDS, CONSUMER, PRODUCER, PlaneError, complain, fetched
+from streams.kafka.clients import PlaneError, complain
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.kafka.group import Assignment, Group, Position
+from streams.kafka.inbox import Inbox
+from streams.kafka.inputs import Share
 from streams.kafka.lease import Lease
 from streams.kafka.owner import Claim, Owner
 from streams.kafka.performer import Performer
@@ -31,6 +30,7 @@ from streams.kafka.references import References
 from streams.kafka.replica import Replica
 from streams.kafka.restorer import Restorer
 from streams.kafka.status import PartitionStatus
+from streams.kafka.thread import STUCK_SECONDS, DataThread, resolve
 from streams.kafka.topics import own_topic_of
 from streams.kafka.watch import Watch
 from streams.kafka.wire import Codecs, Wire
@@ -40,21 +40,24 @@ from streams.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: Records of one read: more would not be faster, and a round is repeated as a whole after a crash.
-MOST_RECORDS = 2_000
-#: How long a thread with nothing to do waits for a record; also how long an assignment may have to wait for it.
-IDLE_SECONDS = 0.1
-#: Between two looks at what is on its way. An acknowledgement ends it; a record that comes meanwhile waits for that.
-#: Looking every millisecond for records cost more than it won: with eight services on two cores nearly all looks were
-#: in vain, and who looks takes the turn of somebody with work.
-BUSY_SECONDS = 0.005
 DRAIN_SECONDS = 5.0
-#: A thread that has not come round for so long hangs.
-STUCK_SECONDS = 60.0
-CLOSE_SECONDS = 10.0
 #: Between two looks at what came of the effects in flight.
 EFFECTS_MILLIS = 5.0
+#: Between two looks for records to restore.
+RESTORE_MILLIS = 5.0
+#: Between two looks at whether the lease holds again.
+RESTING_MILLIS = 10.0
 STATUS_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Parting:
+    """What is ours no more, and is still brought to an end."""
+
+    deadline: float
+    #: To be told at its end.
+    done: Callable[[], object]
+    marked: bool = False
 
 
 class Plane:
@@ -64,7 +67,7 @@ class Plane:
         self,
         codecs: Codecs,
         group: Group,
-        client: Mapping[str, str],
+        thread: DataThread,
         stores: Stores,
         lease: Lease,
         counters: Counters,
@@ -74,8 +77,8 @@ class Plane:
     ) -> None:
         self._codecs = codecs
         self._group = group
-        self._client: dict[str, Any] = {**client, "log_level": 3, "logger": logging.getLogger("librdkafka")}
-        self.references = References(codecs, self._client, counters)
+        self._thread = thread
+        self.references = References(codecs, thread.client, counters)
         self._service = codecs.service.reading(self.references)
         self._stores = stores
         self._lease = lease
@@ -84,7 +87,6 @@ class Plane:
         self._policies = policies
         self._performer = Performer(perform, policies)
         self._outside = Outside(policies)
-        self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._owners: dict[int, Owner[Any]] = {}
         #: By partition, the keys of which something could not be written. Each cost the partition a life.
         self._suspects: dict[int, set[str]] = {}
@@ -93,44 +95,37 @@ class Plane:
         self._told: tuple[int | None, tuple[PartitionStatus, ...]] = (None, ())
         self._loads: Mapping[type, Load] = {}
         self._status_at = 0.0
-        self._closing = False
+        self._parting: _Parting | None = None
         self._failure: BaseException | None = None
-        self._beat = time.monotonic()
-        self._thread = Thread(target=self._main, name=f"{group.name}-data", daemon=True)
 
     # On the loop of the control plane.
 
+    @property
+    def name(self) -> str:
+        return self._group.name
+
     def start(self) -> None:
-        self._thread.start()
+        self._thread.host(self)
 
     def assign(self, assignment: Assignment) -> None:
-        self._commands.put(lambda: self._assigned(assignment))
+        self._thread.command(lambda: self._assigned(assignment))
 
     async def revoke(self) -> None:
         loop = asyncio.get_running_loop()
         revoked: asyncio.Future[None] = loop.create_future()
-
-        def command() -> None:
-            self._revoked()
-            loop.call_soon_threadsafe(_resolve, revoked)
-
-        self._commands.put(command)
-        while not revoked.done() and self._thread.is_alive():  # a thread that died writes nothing any more
-            await asyncio.wait({revoked}, timeout=IDLE_SECONDS)
+        self._thread.command(partial(self._revoked, partial(loop.call_soon_threadsafe, resolve, revoked)))
+        await self._thread.done(revoked)
 
     def committable(self) -> Mapping[tuple[str, int], Position]:
         return dict(self._positions)
 
     def failure(self) -> BaseException | None:
-        if self._failure is None and self._thread.is_alive() and time.monotonic() - self._beat > STUCK_SECONDS:
+        if self._failure is None and self._thread.stuck:
             return PlaneError(f"the data thread of {self._group.name} has not moved for {STUCK_SECONDS:.0f} s")
-        return self._failure
+        return self._failure or self._thread.failure
 
     async def close(self) -> None:
-        if not self._thread.is_alive():
-            return
-        self._closing = True
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        await self._thread.dismiss(self)
 
     def told(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
         """The generation of our assignment, if we have one, and how each of its partitions is."""
@@ -141,49 +136,71 @@ class Plane:
 
     # All the rest is the thread's.
 
-    def _main(self) -> None:
-        with ExitStack() as exits:
-            exits.callback(self._performer.close, 0)
-            exits.callback(self.references.close)
-            try:
-                self._open(exits)
-                while not self._closing:
-                    self._beat = time.monotonic()
-                    self._obey()
-                    self._turn()
-                self._revoked()
-            except BaseException as error:
-                log.exception("the data thread of %s ends", self._group.name)
-                fatal = isinstance(error, KafkaException) and error.args[0].fatal()
-                self._failure = self._unwritable(error.args[0]) if fatal else error
+    def enter(self) -> None:
+        thread = self._thread
+        self._producer = thread.producer
+        self._inbox = Inbox(thread.inputs, self, self._own)
+        self._watch = Watch(self._group, thread.admin)
+        self._restorer = Restorer(self._codecs, self._group, thread.client, self._stores, self._watch, self._counters)
 
-    def _open(self, exits: ExitStack) -> None:
-        self._producer = self._new_producer()
-        settings = {**self._client, **CONSUMER, "group.id": self._group.name}
-        self._inputs = exits.enter_context(closing(Consumer(settings)))
-        self._watch = Watch(self._group, self._inputs, AdminClient(self._client))
-        restorer = Restorer(self._codecs, self._group, self._client, self._stores, self._watch, self._counters)
-        self._restorer = exits.enter_context(closing(restorer))
+    def leave(self) -> None:
+        if self._parting is not None:
+            self._parting.done()
+        self._owners.clear()
+        self._performer.close(0)
+        self.references.close()
+        self._restorer.close()
 
-    def _obey(self) -> None:
-        resting = not self._owners and not self._restorer.reading
-        while True:
-            try:
-                command = self._commands.get(timeout=IDLE_SECONDS) if resting else self._commands.get_nowait()
-            except Empty:
-                return
-            command()
-            resting = False
+    def fail(self, error: BaseException) -> None:
+        fatal = isinstance(error, KafkaException) and error.args[0].fatal()
+        self._failure = self._unwritable(error.args[0]) if fatal else error
 
-    def _turn(self) -> None:
-        now = time.monotonic()
+    @property
+    def full(self) -> bool:
+        return self._inbox.full
+
+    @property
+    def busy(self) -> bool:
+        return self._parting is not None or any(not owner.idle for owner in self._owners.values())
+
+    @property
+    def resting(self) -> bool:
+        return not self._owners and not self._restorer.reading
+
+    def restore(self, now: float) -> int:
         self.references.follow(now)
         self._restorer.begin(now)
-        # Who has inputs to wait for doesn't wait for changelogs, too.
-        restored = self._restorer.read(0 if self._owners else IDLE_SECONDS)
-        read = self._read(restored)
-        busy = any(not owner.idle for owner in self._owners.values())
-        self._producer.poll(BUSY_SECONDS if busy and not read else 0)
+        return self._restorer.read()
+
+    def patience(self) -> float | None:
+        if not self._lease.holds():
+            return RESTING_MILLIS
+        now = time.time() * 1000
+        waits = [at - now for owner in self._owners.values() if (at := owner.partition.wakes.next_at) is not None]
+        if (at := self._outside.next_at()) is not None:
+            waits.append(at - _monotonic())
+        if self._outside.in_flight:
+            waits.append(EFFECTS_MILLIS)
+        if self._restorer.recovering:
+            waits.append(RESTORE_MILLIS)
+        return min(waits, default=None)
+
+    def take(self, share: Share) -> None:
+        for record in share.errors:
+            self._hear_of_an_input(record)
+        count = self._inbox.take(share)
+        self._counters.consumed += count
+        self._counters.batch.observe(count)
+        self._hand_over()
+
+    def step_aside(self) -> None:
+        self._inbox.step_aside()
+
+    def go_on(self, now: float) -> None:
+        if self._parting is not None:
+            self._part(self._parting, now)
+            return
+        self._hand_over()
         for owner in list(self._owners.values()):
             self._move_on(owner)
         # Without the lease others may own what is read by now, and our claim would void what they write. Without all
@@ -209,16 +226,20 @@ class Plane:
         self._told = self._looked_at()
 
     def _own_what_is_claimed(self) -> None:
+        assignment = self._restorer.assignment
         for replica, claim in self._restorer.claimed(self._producer):
+            assert assignment is not None  # noqa: S101 - without one there is nothing to claim
             try:
-                self._own_it(replica, claim)
+                places = self._watch.places(replica.partition, assignment.committed)
+                if places is not None:
+                    self._own_it(replica, claim, places)
             except (KafkaException, TimeoutError) as error:
                 name, number = self._group.name, replica.partition
-                log.warning("%s[%s]: where to read on is not known (%s)", name, number, error)
+                log.warning("%s[%s]: how far its own topic goes is not known (%s)", name, number, error)
 
-    def _own_it(self, replica: Replica[Any], claim: Claim) -> None:
+    def _own_it(self, replica: Replica[Any], claim: Claim, places: Mapping[str, TopicPartition]) -> None:
         number, topics = replica.partition, claim.marker.topics
-        places = self._watch.places(number)
+        low, high = self._watch.bounds(TopicPartition(self._own, number))
         aliases = {topic: topic if count == 1 else f"{topic}#{count}" for topic, (count, _) in topics.items()}
         suspects = self._suspects.setdefault(number, set())
         wire = Wire(self._codecs, number, self._group.partitions, aliases, self._counters, suspects=suspects)
@@ -232,56 +253,13 @@ class Plane:
             counters=self._counters,
         )
         self._restorer.hand_over(number)
-        self._inputs.incremental_assign(places)
+        self._inbox.begin(number, places, low, high)
 
     # Owners at work.
 
-    def _read(self, restored: int) -> int:
-        """Hand what there is to the owners; how many records that was."""
-        owners = self._owners
-        if not owners:
-            return 0
-        if not self._lease.holds():
-            time.sleep(IDLE_SECONDS / 10)
-            return 0
-        if not all(owner.room for owner in owners.values()):
-            return 0
-        records = fetched(self._inputs, 1, self._patience(restored))
-        if not records:
-            return 0
-        records += fetched(self._inputs, MOST_RECORDS - 1, 0)
-        self._counters.consumed += len(records)
-        self._counters.batch.observe(len(records))
-        batches: dict[int, dict[str, list[Fetched]]] = {}
-        for record in records:
-            error = record.error()
-            if error is not None:
-                self._hear_of_an_input(record, error)
-                continue
-            topics = batches.setdefault(record.partition(), {})
-            topic = record.topic()
-            if topic in topics:
-                topics[topic].append(record)
-            else:
-                topics[topic] = [record]
-        now = int(time.time() * 1000)
-        for number, by_topic in batches.items():
-            owner = owners.get(number)
-            if owner is not None:
-                owner.take(by_topic, now)
-        return len(records)
-
-    def _patience(self, restored: int) -> float:
-        """How long to wait for a record when there is none."""
-        if restored or self._restorer.recovering or any(not owner.idle for owner in self._owners.values()):
-            return 0
-        now = time.time() * 1000
-        waits = [at - now for owner in self._owners.values() if (at := owner.partition.wakes.next_at) is not None]
-        if (at := self._outside.next_at()) is not None:
-            waits.append(at - _monotonic())
-        if any(load.in_flight for load in self._outside.loads().values()):
-            waits.append(EFFECTS_MILLIS)
-        return min(IDLE_SECONDS, max(0.0, min(waits) / 1000)) if waits else IDLE_SECONDS
+    def _hand_over(self) -> None:
+        if self._lease.holds():
+            self._inbox.hand_over(self._owners, int(time.time() * 1000))
 
     def _move_on(self, owner: Owner[Any]) -> None:
         owner.advance()
@@ -323,7 +301,7 @@ class Plane:
     def _relearn(self, number: int) -> None:
         """End this life of a partition, and begin the next."""
         del self._owners[number]
-        self._inputs.incremental_unassign([TopicPartition(topic, number) for topic in sorted(self._group.inputs)])
+        self._inbox.end(number)
         self._restorer.begin_again(number)
 
     def _do_what_is_due(self) -> None:
@@ -353,45 +331,57 @@ class Plane:
             self._performer.submit(call)
 
     def _tell_itself(self, number: int, key: str, value: bytes) -> None:
-        """Through its own topic. If it gets lost, the next life of the partition does it again."""
-        self._producer.produce(self._own, value, key.encode(), number)
+        """Through its own topic, for that gives it an offset and keeps it for a replay; nobody has to fetch it.
+
+        If it gets lost, the next life of the partition does it again. One that is there and was not decided is fetched
+        by the next life, before any of its own, as whoever folds the topic again will meet it first.
+        """
+        owner = self._owners[number]
+
+        def acknowledged(error: KafkaError | None, record: Any) -> None:
+            if error is None and self._owners.get(number) is owner and self._inbox.tell(number, record):
+                self._counters.consumed += 1
+
+        self._producer.produce(self._own, value, key.encode(), number, acknowledged)
 
     # The end of a life.
 
-    def _revoked(self) -> None:
-        """Bring to an end what is on its way, if that is possible in time; forget the rest."""
-        deadline = time.monotonic() + DRAIN_SECONDS
+    def _revoked(self, done: Callable[[], object]) -> None:
+        """Read nothing more, and bring to an end what is on its way."""
+        if self._failure is not None:
+            done()
+            return
+        self._inbox.clear()
+        self._parting = _Parting(time.monotonic() + DRAIN_SECONDS, done)
+
+    def _part(self, parting: _Parting, now: float) -> None:
+        """Where that is not possible in time, forget the rest.
+
+        What is in the producer by then may still be sent, when a broker comes back: it counts for nobody who has
+        claimed the partition meanwhile.
+        """
         owners = list(self._owners.values())
-        while (
-            not all(owner.idle or owner.over for owner in owners)
-            and self._lease.holds()
-            and time.monotonic() < deadline
-        ):
-            self._producer.poll(BUSY_SECONDS)
-            for owner in owners:
-                owner.advance()
+        for owner in owners:
+            owner.advance()
+        if self._lease.holds() and now < parting.deadline:
+            if not all(owner.idle or owner.over for owner in owners):
+                return
+            if not parting.marked:
+                parting.marked = True
+                for owner in owners:
+                    owner.mark(now, at_once=True)
+            if not all(owner.quiet or owner.over for owner in owners):
+                return
         for owner in owners:
             self._note(owner)
-            if owner.idle and self._lease.holds():
-                owner.mark(time.monotonic(), at_once=True)
-        if self._producer.flush(0 if not all(owner.idle for owner in owners) else 1.0):
-            # What is still on its way must not be sent when a broker comes back, if that can be helped.
-            self._producer.purge(in_queue=True, in_flight=True, blocking=False)
-            self._producer = self._new_producer()
         self._owners.clear()
         self._suspects.clear()
-        self._inputs.unassign()
         self._restorer.forget()
         self._outside = Outside(self._policies)
         self._watch.forget()
         self._told = self._looked_at()
-
-    def _new_producer(self) -> Producer:
-        return Producer({**self._client, **PRODUCER, "error_cb": self._heard})
-
-    def _heard(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._failure = self._unwritable(error)
+        self._parting = None
+        parting.done()
 
     def _unwritable(self, error: KafkaError) -> PlaneError:
         """What a topic refused for good: librdkafka says which and why."""
@@ -407,12 +397,15 @@ class Plane:
         if sight is None:
             return
         for number, end in sight.ends.items():
-            self._owners[number].look(end)
+            if (owner := self._owners.get(number)) is not None:
+                owner.look(end)
         if sight.anew:
             for number in list(self._owners):
                 self._relearn(number)
 
-    def _hear_of_an_input(self, record: Fetched, error: KafkaError) -> None:
+    def _hear_of_an_input(self, record: Fetched) -> None:
+        error = record.error()
+        assert error is not None  # noqa: S101 - that is why it is here
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin so
             self._out_of_range(record)
         else:
@@ -423,8 +416,8 @@ class Plane:
         place = TopicPartition(record.topic(), record.partition())
         self._watch.hurry()
         try:
-            low, high = self._inputs.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-        except KafkaException as error:
+            low, high = self._watch.bounds(place)
+        except (KafkaException, TimeoutError) as error:
             log.warning("%s[%s]: what it has is not known (%s)", place.topic, place.partition, error)
             self._relearn(place.partition)
             return
@@ -433,8 +426,7 @@ class Plane:
             "deleted by retention before they were read",
             *(place.topic, place.partition, record.offset(), low, high),
         )
-        self._inputs.incremental_unassign([place])
-        self._inputs.incremental_assign([TopicPartition(place.topic, place.partition, low)])
+        self._inbox.go_on(TopicPartition(place.topic, place.partition, low))
 
     def _looked_at(self) -> tuple[int | None, tuple[PartitionStatus, ...]]:
         assignment = self._restorer.assignment
@@ -446,22 +438,8 @@ class Plane:
         status, owner = self._restorer.look_at(number), self._owners.get(number)
         if owner is None:
             return status
-        return replace(status, role="active", lag=self._lag(number), parked=len(owner.partition.parked))
-
-    def _lag(self, number: int) -> int:
-        places = [TopicPartition(topic, number) for topic in self._group.inputs]
-        lag = 0
-        for place in self._inputs.position(places):
-            _, high = self._inputs.get_watermark_offsets(place, cached=True)
-            if place.offset >= 0 and high >= 0:
-                lag += max(0, high - place.offset)
-        return lag
+        return replace(status, role="active", lag=self._inbox.lag(number), parked=len(owner.partition.parked))
 
 
 def _monotonic() -> int:
     return int(time.monotonic() * 1000)
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

@@ -7,6 +7,7 @@ each turn, and owns nothing before everything that was there has been read.
 import logging
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -63,6 +64,7 @@ class References:
         self._pending: deque[Fetched] = deque()
         self._consumer: Consumer | None = None
         self._admin: AdminClient | None = None
+        self._asked: dict[str, Future[Any]] | None = None
         self._look_at = self._read_at = self._progress_at = 0.0
 
     def get(self, kind: type[M], key: str) -> M | None:
@@ -90,27 +92,32 @@ class References:
             self._consumer.close()
 
     def _look(self, now: float) -> None:
-        """Begin, and begin anew where a topic is another one by now. A broker that doesn't answer is asked again."""
+        """Begin, and begin anew where a topic is another one by now. A broker that doesn't answer is asked again.
+
+        It never waits, for others are served meanwhile.
+        """
+        if self._admin is None:
+            self._admin = AdminClient(self._client)
+        if self._asked is None:
+            topics = TopicCollection(list(self._topics))
+            self._asked = self._admin.describe_topics(topics, request_timeout=ANSWER_SECONDS)
+        if not all(each.done() for each in self._asked.values()):
+            return
+        asked, self._asked = self._asked, None
         self._look_at = now + (TOPICS_SECONDS if self._shapes else RETRY_SECONDS)
         try:
-            shapes = self._found()
+            found = {name: future.result() for name, future in asked.items()}
         except (KafkaException, TimeoutError) as error:
             names = ", ".join(self._topics)
             log.warning("%s: the brokers don't say what there is of %s (%r); asked again", self._name, names, error)
             return
+        self._look_at = now + TOPICS_SECONDS
+        shapes = {name: _Shape(str(each.topic_id), len(each.partitions)) for name, each in found.items()}
         if shapes == self._shapes:
             return
         if self.loaded:
             log.warning("%s: its reference topics are not as they were; read from the beginning", self._name)
-        self._look_at = now + TOPICS_SECONDS
         self._begin(shapes)
-
-    def _found(self) -> dict[str, _Shape]:
-        if self._admin is None:
-            self._admin = AdminClient(self._client)
-        asked = self._admin.describe_topics(TopicCollection(list(self._topics)), request_timeout=ANSWER_SECONDS)
-        found = {name: future.result(ANSWER_SECONDS) for name, future in asked.items()}
-        return {name: _Shape(str(each.topic_id), len(each.partitions)) for name, each in found.items()}
 
     def _begin(self, shapes: Mapping[str, _Shape]) -> None:
         if self._consumer is None:

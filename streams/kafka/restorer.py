@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.changelog import MARKER_KEY, Marker, encode
-from streams.kafka.clients import ANSWER_SECONDS, CONSUMER, PlaneError, complain, fetched
+from streams.kafka.clients import CONSUMER, PlaneError, complain, fetched
 from streams.kafka.counters import Counters
 from streams.kafka.fetched import Fetched
 from streams.kafka.group import Assignment, Group
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 #: Records of one read.
 MOST_RECORDS = 10_000
 RETRY_SECONDS = 1.0
-#: For who waits for nothing but records to restore.
-PATIENCE_SECONDS = 0.005
 #: Between two words about a recovery that takes long.
 PROGRESS_SECONDS = 5.0
 
@@ -137,11 +135,11 @@ class Restorer:
         """Its owner's life is over."""
         self._unbegun.add(number)
 
-    def read(self, idle: float) -> int:
-        """Fold what the changelogs have; how many records that was. `idle`: how long to wait if nothing is urgent."""
+    def read(self) -> int:
+        """Fold what the changelogs have; how many records that was."""
         if self._reader is None:
             return 0
-        records = fetched(self._reader, MOST_RECORDS, PATIENCE_SECONDS if self._recoveries else idle)
+        records = fetched(self._reader, MOST_RECORDS, 0)
         by_number: dict[int, list[Fetched]] = {}
         ended: list[int] = []
         for record in records:
@@ -231,14 +229,14 @@ class Restorer:
         else:
             replica.begin(topic_id)
         if self.assignment is not None and number in self.assignment.active:
-            self._recoveries[number] = self._new_recovery(reader, replica)
+            self._recoveries[number] = self._new_recovery(replica)
         reader.incremental_assign([TopicPartition(changelog, number, replica.offset or OFFSET_BEGINNING)])
         self._followed.add(number)
         self._unbegun.discard(number)
 
-    def _new_recovery(self, reader: Consumer, replica: Replica[Any]) -> _Recovery:
+    def _new_recovery(self, replica: Replica[Any]) -> _Recovery:
         place = TopicPartition(self._group.changelog, replica.partition)
-        low, high = reader.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+        low, high = self._watch.bounds(place)
         if replica.offset > high:
             raise PlaneError(
                 f"{place.topic}[{place.partition}] ends at {high}, but the local store was filled up to "

@@ -92,9 +92,9 @@ def test_all_topics_replayed_into_running_services_change_nothing_and_their_inpu
             for topic in (*business, *(own_topic_of(name, unique) for name in BY_NAME)):
                 run, plan, left = asking.resolved(places, Wish(topic), Targets(), None)
                 copied[topic] = Replay(places, run, plan, rate=None, left=left).go(unseen).copied
+            # What lies on its own topic a service knows when it has told it to itself: it doesn't read it.
             heard = {
-                name: sum(copied[topic.name(unique)] for topic in service.topics) + copied[own_topic_of(name, unique)]
-                for name, service in BY_NAME.items()
+                name: sum(copied[topic.name(unique)] for topic in service.topics) for name, service in BY_NAME.items()
             }
             assert wait_until(lambda: skipped(town) == heard, seconds=SECONDS), (skipped(town), heard)
             assert sum(heard.values()) > 20 * SAGAS

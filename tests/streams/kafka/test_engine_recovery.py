@@ -145,12 +145,13 @@ def test_a_long_recovery_tells_how_far_it_is(
 
 def test_a_standby_takes_over_with_hardly_anything_to_restore(ground: Ground, tmp_path: Path) -> None:
     names = [order for number in range(PARTITIONS) for order, _ in zip(orders(number), range(500), strict=False)]
-    ground.publish(*map(confirm, names))
     one, two = (ground.engine(counting, stores=rocks(tmp_path / name), standbys=1) for name in ("one", "two"))
     with running(two):
         with running(one):
             until(lambda: len(active(one)) == len(active(two)) == PARTITIONS // 2, one, two)
             assert not active(one) & active(two)
+            # Not before: who was alone with all of them would have nothing to follow.
+            ground.publish(*map(confirm, names))
             until(lambda: one.counters.decided + two.counters.decided >= len(names), one, two)
             until(lambda: committed_all(ground), one, two)
             ends = sum(ground.ends(ground.changelog(counting)).values())

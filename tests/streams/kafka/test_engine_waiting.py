@@ -13,9 +13,11 @@ from ops.stack import Addresses
 from schemas.avsc import Schema
 from schemas.topics import ORDERS_COMMANDS, ORDERS_EVENTS, PARTITIONS
 from streams.codec import Codec
+from streams.decision import Wake
 from streams.effects import Policy, UnavailableError
 from streams.errors import RegistryUnavailableError
 from streams.kafka.engine import KafkaEngine
+from streams.own import OwnCodec
 from streams.registry import Registry
 from streams.stores.rocks import RocksStores
 from tests.streams.kafka.engines import Ground, active, confirm, orders, running, until
@@ -81,6 +83,26 @@ def test_a_timer_outlives_its_worker_and_is_on_time(ground: Ground) -> None:
         until(lambda: len(active(second)) == PARTITIONS, second)
         assert said(ground) == []
         until(says(ground, (ORDER, "woken")), second)
+
+
+def test_what_a_former_life_told_itself_and_did_not_decide_is_heard_by_the_next(ground: Ground) -> None:
+    ground.publish(confirm(ORDER, "in 3600000"))
+    first = engine(ground)
+    with running(first):
+        until(committed(ground, 1), first)
+    entry = ground.entries(patient)[ORDER]
+    assert entry is not None
+    assert entry.timer is not None
+    told = OwnCodec(patient).encode(Wake(entry.timer))
+    ground.put(ground.own_topic(patient), told, ORDER.encode())
+    ground.flush()
+    second = engine(ground)
+    with running(second):
+        until(says(ground, (ORDER, "woken")), second)
+        # From then on it knows by itself what it tells itself.
+        ground.publish(confirm(OTHER, "in 1"))
+        until(says(ground, (ORDER, "woken"), (OTHER, "woken")), second)
+    assert second.counters.wake_ups == 1
 
 
 @pytest.mark.proof

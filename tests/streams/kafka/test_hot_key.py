@@ -9,7 +9,7 @@ from schemas.payments import PaymentCaptured
 from schemas.topics import ORDERS_COMMANDS, PAYMENTS_EVENTS
 from streams import partition
 from streams.decision import Decision
-from streams.kafka import plane
+from streams.kafka import inputs
 from streams.kafka.clients import fetched
 from streams.kafka.fetched import Fetched
 from streams.service import Service
@@ -55,7 +55,7 @@ def test_what_waits_of_a_batch_is_read_as_of_its_own_partition(ground: Ground, m
         come.extend(records)
         return list(come) if len(come) == len(everything) else []
 
-    monkeypatch.setattr(plane, "fetched", fetched_at_once)
+    monkeypatch.setattr(inputs, "fetched", fetched_at_once)
     monkeypatch.setattr(partition, "MOST_OWED", 2_000)
     ground.publish(*everything)
     engine = ground.engine(paid)

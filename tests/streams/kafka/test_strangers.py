@@ -23,6 +23,7 @@ from streams.kafka.group import Assignment, Group
 from streams.kafka.lease import Lease
 from streams.kafka.plane import Plane
 from streams.kafka.status import Role
+from streams.kafka.thread import DataThread
 from streams.kafka.topics import group_of, own_topic_of
 from streams.kafka.wire import Codecs
 from streams.own import OwnCodec
@@ -114,7 +115,7 @@ def data_thread(ground: Ground, lease: Lease, client: dict[str, str]) -> Iterato
         PARTITIONS,
     )
     codecs = Codecs(quiet, ground.environment, ground.codec, OwnCodec(quiet), StateCodec(quiet))
-    plane = Plane(codecs, group, client, MemoryStores(), lease, Counters(), perform={}, policies={})
+    plane = Plane(codecs, group, DataThread(client), MemoryStores(), lease, Counters(), perform={}, policies={})
     plane.start()
     plane.assign(Assignment(1, frozenset(range(PARTITIONS)), frozenset()))
     try:
