@@ -45,7 +45,8 @@ from streams.topics import TopicAdmin, Wanted, plan
 
 DATA_DIR = Path(__file__).parent.parent / ".orderflow" / "bench"
 #: A worker that shows nothing new for so long never will.
-PATIENCE_SECONDS = 60.0
+#: Idiomatic Faust takes a minute for its drain on a slow evening.
+PATIENCE_SECONDS = 180.0
 STOP_SECONDS = 15.0
 #: From readiness to rest.
 SETTLING_SECONDS = 5.0
