@@ -102,7 +102,8 @@ class Worker:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, *command],
-                env={**os.environ, **surroundings},
+                # Faust makes itself a directory where it is, and leaves it.
+                env={**os.environ, **surroundings, "APP_DATADIR": str(log.parent / "faust")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
