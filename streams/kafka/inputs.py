@@ -13,11 +13,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from streams.kafka.clients import CONSUMER, fetched
 from streams.kafka.fetched import Fetched
+from streams.kafka.group import Place
 
 #: Whoever reads, as a key.
 R = TypeVar("R")
-#: A topic and a partition's number.
-Place = tuple[str, int]
 
 #: Records that may be fetched again for the sake of one fetcher less.
 NEAR = 2_000
@@ -147,11 +146,8 @@ class Inputs(Generic[R]):
         for record in records:
             place = (record.topic(), record.partition())
             if (error := record.error()) is not None:
-                for reader in fetcher.readers.get(place) or set(chain.from_iterable(fetcher.readers.values())):
+                for reader in self._concerned(fetcher, place, error):
                     shares[reader].errors.append(record)
-                if error.code() == KafkaError._AUTO_OFFSET_RESET and place in fetcher.at:  # noqa: SLF001
-                    # Nothing more is fetched there before its readers have said where to go on.
-                    self._leave(fetcher, place)
             elif place in by_place:
                 by_place[place].append(record)
             else:
@@ -168,3 +164,14 @@ class Inputs(Generic[R]):
                 if new:
                     readers[reader] = after
                     shares[reader].records.setdefault(number, {})[topic] = new
+
+    def _concerned(self, fetcher: _Fetcher[R], place: Place, error: KafkaError) -> set[R]:
+        """Who has to hear of it."""
+        readers = set(fetcher.readers.get(place, ()))
+        if error.code() != KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's own codes begin so
+            # What is about no place of theirs is about the consumer, and so about all.
+            return readers or set(chain.from_iterable(fetcher.readers.values()))
+        if readers:
+            # Nothing more is fetched there before they have said where to go on.
+            self._leave(fetcher, place)
+        return readers

@@ -147,6 +147,21 @@ def test_all_hear_that_their_place_is_gone_and_say_where_to_go_on(desk: Desk, gr
     desk.until(one=range(30, MANY), two=range(30, MANY))
 
 
+def test_what_goes_wrong_where_nobody_reads_any_more_is_nobodys(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        """Of a partition that was given up while this was on its way."""
+
+        topic, partition = staticmethod(lambda: desk.topic), staticmethod(lambda: 1)
+        error = staticmethod(lambda: KafkaError(KafkaError._AUTO_OFFSET_RESET))  # noqa: SLF001
+
+    desk.inputs.add("one", [desk.place(OFFSET_BEGINNING)])
+    with monkeypatch.context() as late:
+        late.setattr(inputs, "fetched", lambda *_: [Gone()])
+        desk.read()
+    assert not desk.errors
+    desk.until(one=range(MANY))
+
+
 def test_how_much_is_left_is_known_of_each(desk: Desk, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "NEAR", 10)
     desk.inputs.add("one", [desk.place(OFFSET_BEGINNING)])
